@@ -1,0 +1,1 @@
+//! Automatic differentiation as a transformation of graphs.
