@@ -156,7 +156,8 @@ impl Jit<'_> {
         for (k, _) in touched.iter().enumerate().filter(|(_, t)| t.after.is_some()) {
             donations.push((placeholders.len() + k, results.len() + donations.len()));
         }
-        let executable = backend::current()?.compile(&export.graph, &CompileOptions { donations, ..Default::default() })?;
+        let executable =
+            backend::current()?.compile(&export.graph, &CompileOptions { donations, ..Default::default() })?;
         Ok(Program {
             signature,
             executable,

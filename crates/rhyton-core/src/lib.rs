@@ -44,5 +44,8 @@ pub mod prelude {
     pub use crate::initializers::*;
     pub use crate::layers::*;
     pub use crate::ops;
-    pub use crate::{Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad};
+    pub use crate::ops::Axes;
+    pub use crate::{
+        Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
+    };
 }

@@ -12,10 +12,22 @@ pub fn promote(a: DType, b: DType) -> DType {
     match (a, b) {
         (DType::Bool, other) | (other, DType::Bool) => other,
         (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
-        _ if a.is_float() && b.is_float() => if a.size() > b.size() { a } else { b },
+        _ if a.is_float() && b.is_float() => {
+            if a.size() > b.size() {
+                a
+            } else {
+                b
+            }
+        }
         _ if a.is_float() => a,
         _ if b.is_float() => b,
-        _ if a.is_signed_int() == b.is_signed_int() => if a.size() > b.size() { a } else { b },
+        _ if a.is_signed_int() == b.is_signed_int() => {
+            if a.size() > b.size() {
+                a
+            } else {
+                b
+            }
+        }
         _ => {
             let (signed, unsigned) = if a.is_signed_int() { (a, b) } else { (b, a) };
             match unsigned {

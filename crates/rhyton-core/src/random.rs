@@ -144,15 +144,7 @@ pub fn truncated_normal(
 }
 
 /// `mean + stddev · √2 · erf⁻¹(u)` with `u` uniform in the open interval `(low, high)`.
-fn standard(
-    shape: Shape,
-    low: f64,
-    high: f64,
-    seed: Seed,
-    mean: f64,
-    stddev: f64,
-    dtype: DType,
-) -> Result<Tensor> {
+fn standard(shape: Shape, low: f64, high: f64, seed: Seed, mean: f64, stddev: f64, dtype: DType) -> Result<Tensor> {
     // Half a step inside the interval, so that ±1, where erf⁻¹ is infinite, is never met.
     let unit = unit(shape, &seed.key()?) + 0.5 / f64::from(1u32 << 24);
     let u = unit * (high - low) + low;

@@ -254,9 +254,9 @@ impl NewWeight<'_> {
     /// If the initializer cannot fill the shape.
     pub fn add(self) -> Result<Variable> {
         let dtype = self.dtype.unwrap_or_else(|| self.base.variable_dtype());
-        let initializer = self.initializer.unwrap_or_else(|| {
-            if dtype.is_float() { InitializerRef::default() } else { Zeros {}.into() }
-        });
+        let initializer = self
+            .initializer
+            .unwrap_or_else(|| if dtype.is_float() { InitializerRef::default() } else { Zeros {}.into() });
         let path = naming::path_of(&self.name);
         // Initial values are computed now, not as part of a function that may be traced around the call.
         let value = initializer.call(&self.shape, dtype).map_err(|e| e.within(&path))?.eval()?;

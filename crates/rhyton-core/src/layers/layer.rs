@@ -358,7 +358,8 @@ pub fn shape_to_json(shape: &Shape) -> Value {
 /// # Errors
 /// If it is not a list of sizes.
 pub fn shape_from_json(value: &Value) -> Result<Shape> {
-    let wrong = || Error::content("shape", format!("{value} is not a shape"), "write a list of sizes, null for unknown");
+    let wrong =
+        || Error::content("shape", format!("{value} is not a shape"), "write a list of sizes, null for unknown");
     let dims = value.as_array().ok_or_else(wrong)?.iter().enumerate().map(|(axis, v)| match v {
         Value::Null => Ok(unknown_dim(axis)),
         v => v.as_u64().and_then(|n| usize::try_from(n).ok()).map(Dim::Known).ok_or_else(wrong),

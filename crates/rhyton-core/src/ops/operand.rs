@@ -59,7 +59,11 @@ impl Operand {
             },
             Nest::Plain(array @ Value::Array(_)) => Operand::Tensor(array_of(array)?),
             other => {
-                return Err(Error::argument("operation", format!("{other:?} is no operand"), "pass a tensor or a number"));
+                return Err(Error::argument(
+                    "operation",
+                    format!("{other:?} is no operand"),
+                    "pass a tensor or a number",
+                ));
             }
         })
     }
@@ -85,7 +89,11 @@ fn array_of(value: &Value) -> Result<Tensor> {
     }
     let (mut shape, mut values) = (Vec::new(), Vec::new());
     flatten(value, 0, &mut shape, &mut values).ok_or_else(|| {
-        Error::content("operation", "an argument is a ragged or non-numeric list", "write a rectangular list of numbers")
+        Error::content(
+            "operation",
+            "an argument is a ragged or non-numeric list",
+            "write a rectangular list of numbers",
+        )
     })?;
     let whole = !value.to_string().contains(['.', 'e', 'E']);
     let array = rhyton_ir::Array::new(shape, values);
@@ -155,7 +163,11 @@ impl Axes {
 pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize> {
     let at = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(at).ok().filter(|&a| a < rank).ok_or_else(|| {
-        Error::argument("axis", format!("axis {axis} of a tensor of rank {rank}"), format!("use -{rank} to {}", rank.max(1) - 1))
+        Error::argument(
+            "axis",
+            format!("axis {axis} of a tensor of rank {rank}"),
+            format!("use -{rank} to {}", rank.max(1) - 1),
+        )
     })
 }
 

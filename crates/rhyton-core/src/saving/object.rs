@@ -59,7 +59,11 @@ pub fn config_of(object: &impl Serialize) -> Value {
 pub fn from_config<C: DeserializeOwned>(class_name: &str, config: Value) -> Result<C> {
     let config = if config.is_null() { Value::Object(Map::new()) } else { config };
     serde_json::from_value(config).map_err(|error| {
-        Error::content(format!("configuration of {class_name}"), error.to_string(), "this version reads what Keras 3.15 writes")
+        Error::content(
+            format!("configuration of {class_name}"),
+            error.to_string(),
+            "this version reads what Keras 3.15 writes",
+        )
     })
 }
 
@@ -136,10 +140,13 @@ pub fn from_json<T: ?Sized>(value: &Value, family: &str, classes: &[Class<T>]) -
 /// The error for a name that no class of a family has; it suggests the nearest.
 pub fn unknown<'a>(family: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let lower = name.to_lowercase();
-    let close: Vec<&str> = known.filter(|k| {
-        let k = k.to_lowercase();
-        k.contains(&lower) || lower.contains(&k)
-    }).take(3).collect();
+    let close: Vec<&str> = known
+        .filter(|k| {
+            let k = k.to_lowercase();
+            k.contains(&lower) || lower.contains(&k)
+        })
+        .take(3)
+        .collect();
     let fix = if close.is_empty() {
         "check the spelling, or register it if it is a class of your own".to_owned()
     } else {

@@ -40,10 +40,7 @@ pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
     let mut tensors = export.tensors(loss, sources);
     let before = export.graph.nodes().len();
     let mut graph = export.graph;
-    let one = graph.push(
-        rhyton_ir::op::Constant { value: rhyton_ir::Array::scalar_of(loss.dtype(), 1.0) },
-        &[],
-    )?;
+    let one = graph.push(rhyton_ir::op::Constant { value: rhyton_ir::Array::scalar_of(loss.dtype(), 1.0) }, &[])?;
     let found = ir_grad::vjp(&mut graph, &[output], &[Some(one)], &wrt)?;
     for (i, node) in graph.nodes().iter().enumerate().skip(before) {
         let operands: Vec<&Tensor> = node.inputs.iter().map(|v| &tensors[v]).collect();
@@ -114,7 +111,7 @@ fn bind_placeholders(export: &mut Export, loss: &Tensor) -> Result<()> {
 /// use rhyton_core::{Tensor, grad, ops};
 ///
 /// let x = Tensor::new([2], vec![3.0f32, -1.0]);
-/// let g = grad(|x| ops::sum(&(x * x)), &x)?;
+/// let g = grad(|x| ops::sum(&(x * x), None::<i64>, false), &x)?;
 /// assert_eq!(g.to_vec::<f32>()?, [6.0, -2.0]);
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```

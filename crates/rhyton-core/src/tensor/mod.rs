@@ -19,11 +19,11 @@ use rhyton_ir::{Array, DType, Dim, Element, Shape, TensorType};
 use crate::error::{Error, Result, engine};
 use crate::model::History;
 
+pub(crate) use evaluate::{Export, Values};
 pub use evaluate::{clear_cache, evaluate_all};
 pub use gradient::{grad, gradients, value_and_grad};
 pub use trace::{Captured, Touched, Trace, in_trace, trace_function};
 pub(crate) use trace::{read as trace_read, write as trace_write};
-pub(crate) use evaluate::{Export, Values};
 
 /// An n-dimensional array, or a recipe for one. Cheap to clone.
 #[derive(Clone)]
@@ -61,10 +61,7 @@ impl Tensor {
     }
 
     fn leaf(kind: Kind, ty: TensorType) -> Tensor {
-        Tensor::from_node(
-            Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new() },
-            0,
-        )
+        Tensor::from_node(Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new() }, 0)
     }
 
     /// A tensor of `shape` over `values`.
@@ -117,8 +114,12 @@ impl Tensor {
             Ok(types) => {
                 let inputs = inputs.iter().map(|&t| t.without_mask()).collect();
                 let outputs = types.len();
-                let node =
-                    Arc::new(Node { kind: Kind::Apply(op), types, inputs: Mutex::new(inputs), values: OnceLock::new() });
+                let node = Arc::new(Node {
+                    kind: Kind::Apply(op),
+                    types,
+                    inputs: Mutex::new(inputs),
+                    values: OnceLock::new(),
+                });
                 (0..outputs).map(|output| Tensor { node: Arc::clone(&node), output, mask: None }).collect()
             }
             Err(error) => vec![Tensor::invalid(engine(Location::caller(), error))],
@@ -248,7 +249,11 @@ impl Tensor {
     pub fn item(&self) -> Result<f64> {
         let array = self.eval()?;
         if array.len() != 1 {
-            return Err(Error::shape("item", format!("the tensor has shape {}", self.shape()), "reduce it to one element"));
+            return Err(Error::shape(
+                "item",
+                format!("the tensor has shape {}", self.shape()),
+                "reduce it to one element",
+            ));
         }
         Ok(array.data().get_f64(0))
     }

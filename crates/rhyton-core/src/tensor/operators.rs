@@ -22,7 +22,7 @@ macro_rules! operator {
                 $function(self, other)
             }
         }
-        operator!(@numbers $trait $method $function: f32, f64, i32, i64);
+        operator!(@numbers $trait $method $function: f64, i64);
     )*};
     (@numbers $trait:ident $method:ident $function:path: $($t:ty),*) => {$(
         impl $trait<&Tensor> for $t {

@@ -165,13 +165,13 @@ primitives! {
     sort::Sort,
     top_k::TopK,
     // Transforms and linear algebra.
-    fft::Fft,
-    cholesky::Cholesky,
-    triangular_solve::TriangularSolve,
-    lu::Lu,
-    qr::Qr,
-    eigh::Eigh,
-    svd::Svd,
+    // PENDING fft::Fft,
+    // PENDING cholesky::Cholesky,
+    // PENDING triangular_solve::TriangularSolve,
+    // PENDING lu::Lu,
+    // PENDING qr::Qr,
+    // PENDING eigh::Eigh,
+    // PENDING svd::Svd,
     // Control flow.
     while_loop::While,
     scan::Scan,
@@ -190,7 +190,7 @@ mod binary;
 mod bitcast_convert;
 mod broadcast_in_dim;
 mod checked;
-mod cholesky;
+// PENDING mod cholesky;
 mod compare;
 mod composite;
 mod concatenate;
@@ -204,17 +204,17 @@ mod custom_gradient;
 mod dot_general;
 mod dynamic_slice;
 mod dynamic_update_slice;
-mod eigh;
-mod fft;
+// PENDING mod eigh;
+// PENDING mod fft;
 mod gather;
 mod indexing;
 mod iota;
-mod lu;
+// PENDING mod lu;
 mod matrix;
 mod pad;
 mod parameter;
 mod places;
-mod qr;
+// PENDING mod qr;
 mod reduce;
 mod reduce_window;
 mod remat;
@@ -228,10 +228,10 @@ mod select_and_scatter;
 mod slice;
 mod sort;
 mod stop_gradient;
-mod svd;
+// PENDING mod svd;
 mod top_k;
 mod transpose;
-mod triangular_solve;
+// PENDING mod triangular_solve;
 mod unary;
 mod while_loop;
 mod window;
@@ -241,7 +241,7 @@ pub use compare::Direction;
 pub use composite::CompositeKind;
 pub use convolution::ConvDims;
 pub use custom_call::HostFunction;
-pub use fft::FftKind;
+// PENDING pub use fft::FftKind;
 pub use reduce::ReduceKind;
 pub use scatter::Combine;
 pub use unary::UnaryKind;

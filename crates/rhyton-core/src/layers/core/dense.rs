@@ -136,7 +136,11 @@ impl Layer for Dense {
             return Err(Error::argument("units", "0 units were asked for", "give at least 1"));
         }
         if self.quantization_config.is_some() {
-            return Err(Error::unsupported("quantization_config", "quantized layers are not there yet", "load the model before it was quantized"));
+            return Err(Error::unsupported(
+                "quantization_config",
+                "quantized layers are not there yet",
+                "load the model before it was quantized",
+            ));
         }
         let features = last_size(inputs.first()?, "Dense")?;
         self.base
@@ -170,5 +174,39 @@ impl Layer for Dense {
 
     fn activity_regularizer(&self) -> Option<&RegularizerRef> {
         self.activity_regularizer.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn gradients_flow_to_the_weights() {
+        let layer = Dense::new(2).activation(Activation::Relu).name("d");
+        let x = Tensor::new([2, 3], vec![1.0f32, 2.0, 3.0, -1.0, 0.5, 2.0]);
+        let y = layer.call(&x);
+        y.check().unwrap();
+        let weights = layer.trainable_weights();
+        assert_eq!(weights.iter().map(|w| w.path().to_owned()).collect::<Vec<_>>(), ["d/kernel", "d/bias"]);
+        let (loss, grads) =
+            value_and_grad(|| ops::sum(&ops::square(&layer.call(&x)), Axes::All, false), &weights).unwrap();
+        assert!(loss.item().unwrap() >= 0.0);
+        assert_eq!(grads[0].shape().to_string(), "[3,2]");
+        let step = crate::jit(|args| {
+            let (loss, grads) =
+                value_and_grad(|| ops::sum(&ops::square(&layer.call(&args[0])), Axes::All, false), &weights)?;
+            for (w, g) in weights.iter().zip(&grads) {
+                w.assign(w.value() - g * 0.01)?;
+            }
+            Ok(vec![loss])
+        });
+        let mut last = f64::INFINITY;
+        for _ in 0..5 {
+            let loss = step.call(std::slice::from_ref(&x)).unwrap()[0].item().unwrap();
+            assert!(loss < last || loss == 0.0);
+            last = loss;
+        }
+        assert_eq!(step.programs(), 1);
     }
 }

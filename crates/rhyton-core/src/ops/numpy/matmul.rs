@@ -4,8 +4,8 @@ use rhyton_ir::op::DotGeneral;
 use rhyton_ir::{Dim, Shape};
 use serde::{Deserialize, Serialize};
 
-use super::arithmetic::{broadcast, broadcast_shapes, pair, two};
 use super::MODULE;
+use super::arithmetic::{broadcast, broadcast_shapes, pair, two};
 use crate::error::{Error, Result};
 use crate::keras_object;
 use crate::nest::{Args, Nest};

@@ -68,14 +68,20 @@ pub(crate) fn resolve(from: &Shape, target: &[Option<i64>]) -> Result<Shape> {
     }
     let total = from.elements();
     let missing = match (open, total.known()) {
-        (Some(_), Some(n)) if known == 0 || n % known != 0 => return Err(wrong("the counts of elements do not divide")),
+        (Some(_), Some(n)) if known == 0 || n % known != 0 => {
+            return Err(wrong("the counts of elements do not divide"));
+        }
         (None, Some(n)) if n != known => return Err(wrong("the counts of elements differ")),
         _ => total / Dim::Known(known),
     };
     Ok(target
         .iter()
         .enumerate()
-        .map(|(i, d)| if Some(i) == open { missing.clone() } else { Dim::Known(d.map_or(0, |d| d.unsigned_abs() as usize)) })
+        .map(
+            |(i, d)| {
+                if Some(i) == open { missing.clone() } else { Dim::Known(d.map_or(0, |d| d.unsigned_abs() as usize)) }
+            },
+        )
         .collect())
 }
 
