@@ -165,13 +165,13 @@ primitives! {
     sort::Sort,
     top_k::TopK,
     // Transforms and linear algebra.
-    // PENDING fft::Fft,
-    // PENDING cholesky::Cholesky,
-    // PENDING triangular_solve::TriangularSolve,
-    // PENDING lu::Lu,
-    // PENDING qr::Qr,
-    // PENDING eigh::Eigh,
-    // PENDING svd::Svd,
+    fft::Fft,
+    cholesky::Cholesky,
+    triangular_solve::TriangularSolve,
+    lu::Lu,
+    qr::Qr,
+    eigh::Eigh,
+    svd::Svd,
     // Control flow.
     while_loop::While,
     scan::Scan,
@@ -190,7 +190,7 @@ mod binary;
 mod bitcast_convert;
 mod broadcast_in_dim;
 mod checked;
-// PENDING mod cholesky;
+mod cholesky;
 mod compare;
 mod composite;
 mod concatenate;
@@ -204,17 +204,17 @@ mod custom_gradient;
 mod dot_general;
 mod dynamic_slice;
 mod dynamic_update_slice;
-// PENDING mod eigh;
-// PENDING mod fft;
+mod eigh;
+mod fft;
 mod gather;
 mod indexing;
 mod iota;
-// PENDING mod lu;
+mod lu;
 mod matrix;
 mod pad;
 mod parameter;
 mod places;
-// PENDING mod qr;
+mod qr;
 mod reduce;
 mod reduce_window;
 mod remat;
@@ -228,10 +228,10 @@ mod select_and_scatter;
 mod slice;
 mod sort;
 mod stop_gradient;
-// PENDING mod svd;
+mod svd;
 mod top_k;
 mod transpose;
-// PENDING mod triangular_solve;
+mod triangular_solve;
 mod unary;
 mod while_loop;
 mod window;
@@ -241,7 +241,7 @@ pub use compare::Direction;
 pub use composite::CompositeKind;
 pub use convolution::ConvDims;
 pub use custom_call::HostFunction;
-// PENDING pub use fft::FftKind;
+pub use fft::FftKind;
 pub use reduce::ReduceKind;
 pub use scatter::Combine;
 pub use unary::UnaryKind;
