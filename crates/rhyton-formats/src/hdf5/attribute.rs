@@ -55,7 +55,8 @@ impl<'a> Attribute<'a> {
         if !(1..=3).contains(&version) {
             return Err(Fault::damaged(at, format!("version {version} of an attribute")));
         }
-        let flags = if version == 1 { cursor.u8()? & 0 } else { cursor.u8()? };
+        // Version 1 has no flags but a byte in their place.
+        let flags = cursor.u8()? * u8::from(version > 1);
         let lens = [cursor.u16()?, cursor.u16()?, cursor.u16()?].map(usize::from);
         cursor.skip(if version == 3 { 1 } else { 0 })?;
         // Version 1 pads each of the three parts to eight bytes.

@@ -204,3 +204,44 @@ impl Budget {
 fn bytes_for(n: u64) -> usize {
     n.checked_ilog2().unwrap_or(0) as usize / 8 + 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads everything that can be read, past errors.
+    fn read_all(bytes: Vec<u8>) {
+        let Ok(file) = H5File::from_bytes(bytes) else { return };
+        let attributes = |names: crate::Result<Vec<String>>, read: &dyn Fn(&str) -> crate::Result<Option<Value>>| {
+            names.unwrap_or_default().iter().take(4).for_each(|name| drop(read(name)));
+        };
+        if let Ok(root) = file.root() {
+            attributes(root.attribute_names(), &|name| root.attribute(name));
+        }
+        for path in file.datasets().unwrap_or_default().iter().take(12) {
+            if let Ok(dataset) = file.dataset(path) {
+                attributes(dataset.attribute_names(), &|name| dataset.attribute(name));
+                let _ = dataset.value();
+            }
+        }
+    }
+
+    /// Damages what checksums guard, as someone who also mends the checksums would.
+    #[test]
+    fn damage_behind_checksums_never_panics() {
+        checksum::tests::IGNORED.set(true);
+        for (name, step) in
+            [("small_latest.h5", 1), ("ordered.h5", 1), ("large_attribute.h5", 3), ("many_chunks.h5", 97)]
+        {
+            let path = format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+            let bytes = std::fs::read(path).unwrap();
+            for at in (0..bytes.len()).step_by(step) {
+                for flip in [0x01, 0x10, 0x80, 0xff] {
+                    let mut bytes = bytes.clone();
+                    bytes[at] ^= flip;
+                    read_all(bytes);
+                }
+            }
+        }
+    }
+}
