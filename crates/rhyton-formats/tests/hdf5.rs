@@ -68,6 +68,9 @@ fn chunk_indexes_of_several_pages_are_read() {
     assert_eq!(read("growing"), ramp(DType::I16, &[1100]));
     assert_eq!(read("growing_both"), ramp(DType::I16, &[200, 2]));
     assert_eq!(read("implicit"), ramp(DType::I16, &[5, 7]));
+    let sparse = read("sparse").to_f64_vec();
+    let written: Vec<usize> = (0..sparse.len()).filter(|&i| sparse[i] != 0.0).collect();
+    assert_eq!(written, [0, 131_000, 131_100, 132_500, 134_000, 136_500, 139_999]);
 }
 
 #[test]

@@ -276,21 +276,22 @@ fn super_block(
     for number in 0..count {
         let block = source.address(&mut cursor)?;
         if block != UNDEFINED {
-            let at = number as usize * bitmap_len;
-            let bitmap = (bitmap_len > 0).then(|| &bitmaps[at..at + bitmap_len]);
+            // The bits of all blocks follow each other, though each block has whole bytes set aside.
+            let bitmap = (bitmap_len > 0).then_some((bitmaps, number * (len / array.page)));
             data_block(source, block, grid, array, (first + number * len, len, bitmap), budget, elements)?;
         }
     }
     checksum::check(source.data, start, &mut cursor, "chunk index")
 }
 
-/// Reads `len` elements, the first of which has the number `first`; in the pages of `bitmap` if there is one.
+/// Reads `len` elements, the first of which has the number `first`; from those pages that are set in `bitmap`, from a bit on,
+/// if there is one.
 fn data_block(
     source: &Source,
     address: u64,
     grid: &Grid,
     array: &Extensible,
-    (first, len, bitmap): (u64, u64, Option<&[u8]>),
+    (first, len, bitmap): (u64, u64, Option<(&[u8], u64)>),
     budget: &mut Budget,
     elements: &mut Vec<(u64, Element)>,
 ) -> Result<(), Fault> {
@@ -299,7 +300,7 @@ fn data_block(
     cursor.signature(b"EADB")?;
     cursor.skip(2 + source.offset_size + array.offset_size)?;
     budget.spend(address, len.saturating_mul(array.size as u64))?;
-    let Some(bitmap) = bitmap else {
+    let Some((bitmap, first_bit)) = bitmap else {
         for number in 0..len {
             elements.push((first.saturating_add(number), grid.element(source, &mut cursor, array.size)?));
         }
@@ -308,7 +309,7 @@ fn data_block(
     checksum::check(source.data, start, &mut cursor, "chunk index")?;
     for page in 0..len / array.page {
         let start = cursor.position();
-        if !written(bitmap, page as usize) {
+        if !written(bitmap, (first_bit + page) as usize) {
             cursor.skip(array.page as usize * array.size + 4)?;
             continue;
         }

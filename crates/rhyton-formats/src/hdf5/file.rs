@@ -344,7 +344,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// A dataset of an [`H5File`]. Its elements are read by [`Dataset::read`].
+/// A dataset of an [`H5File`]. Its elements are read by [`Dataset::value`] or [`Dataset::array`].
 #[derive(Debug)]
 pub struct Dataset<'a> {
     file: &'a H5File,

@@ -19,9 +19,9 @@
 //! give [`Error::Unsupported`](crate::Error::Unsupported) only when asked for: the rest of the file is readable.
 //!
 //! Why not a library: `libhdf5` is C and would end the single static binary. Of the pure Rust crates `hdf5-pure` 0.47 comes
-//! closest, but it gave up a group of the default format that holds a soft link, asked for 68 GB after one flipped byte of a
-//! small file (which aborts the process), loses the shape and the truth type of attributes, and is 127,000 lines where Keras's
-//! files need some 2,000.
+//! closest, but it could not list the root of a file in h5py's default format that holds a soft link, asked for 68 GB after
+//! one flipped byte of a 12 KB file (which aborts the process), reads an attribute that is `bool` as a number, and is 127,000
+//! lines (42 s of a release build on two cores) where this is 3,000.
 
 mod attribute;
 mod btree;
