@@ -21,6 +21,7 @@ pub mod model;
 pub mod naming;
 mod nest;
 pub mod ops;
+pub mod optimizers;
 mod promotion;
 pub mod random;
 pub mod regularizers;
@@ -48,6 +49,7 @@ pub mod prelude {
     pub use crate::model::{Model, Sequential};
     pub use crate::ops;
     pub use crate::ops::Axes;
+    pub use crate::optimizers::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
