@@ -25,6 +25,7 @@ pub mod optimizers;
 pub mod naming;
 mod nest;
 pub mod ops;
+pub mod optimizers;
 mod promotion;
 pub mod random;
 pub mod regularizers;
@@ -54,6 +55,7 @@ pub mod prelude {
     pub use crate::ops;
     pub use crate::ops::Axes;
     pub use crate::regularizers::*;
+    pub use crate::optimizers::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
