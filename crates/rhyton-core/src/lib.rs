@@ -31,6 +31,8 @@ pub mod random;
 pub mod regularizers;
 pub mod saving;
 mod tensor;
+#[cfg(test)]
+mod testing;
 pub mod trainer;
 mod variable;
 
