@@ -50,6 +50,10 @@ pub use variable::{Variable, VariableOptions};
 /// What most programs use.
 pub mod prelude {
     pub use crate::activations::Activation;
+    pub use crate::callbacks::{
+        self, CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
+        ReduceLROnPlateau, Run, TensorBoard, TerminateOnNaN,
+    };
     pub use crate::constraints::*;
     pub use crate::initializers::*;
     pub use crate::layers::*;
