@@ -3,3 +3,4 @@
 mod callback;
 
 pub use callback::{Callback, Logs, Run};
+#[derive(Default)] pub struct ProgressBar; impl ProgressBar{pub fn new()->Self{ProgressBar}} impl Callback for ProgressBar{}
