@@ -236,6 +236,7 @@ pub use compare::Direction;
 pub use composite::CompositeKind;
 pub use convolution::ConvDims;
 pub use custom_call::HostFunction;
+pub(crate) use custom_call::Unresolved;
 pub use fft::FftKind;
 pub use reduce::ReduceKind;
 pub use scatter::Combine;
