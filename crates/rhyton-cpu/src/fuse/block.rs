@@ -2,13 +2,13 @@
 //!
 //! Every function takes untyped pointers to `n` elements. A destination may be the very block that a source is (same
 //! address), never a shifted one. The common dtypes and functions have loops here or SIMD kernels in
-//! [`kernels::math`](crate::kernels::math); what is rare goes through the reference evaluation of the primitive.
+//! [`math`]; what is rare goes through the reference evaluation of the primitive.
 
 use rhyton_ir::op::{Binary, BinaryKind, Direction, Op, ReduceKind, Unary, UnaryKind};
-use rhyton_ir::{Array, DType, Data, Element, Error, Result, bf16, f16, with_element};
+use rhyton_ir::{Array, DType, Element, Result, bf16, f16, with_element};
 
+use super::math;
 use crate::isa::Isa;
-use crate::kernels::math;
 
 /// `dst[i] = f(src[i])`.
 ///
@@ -85,7 +85,8 @@ pub(crate) unsafe fn unary(
             DType::F32 => match kind {
                 UnaryKind::IsFinite => map1(src, dst, n, |x: f32| u8::from(x.is_finite())),
                 UnaryKind::IsNan => map1(src, dst, n, |x: f32| u8::from(x.is_nan())),
-                _ => math::apply_unary(isa, kind, src.cast(), dst.cast(), n),
+                _ if math::apply_unary(isa, kind, src.cast(), dst.cast(), n) => {}
+                _ => return evaluate(Unary { kind }.into(), dtype, &[src], dst, n),
             },
             DType::F16 => return half_unary::<f16>(isa, kind, src, dst, n),
             DType::BF16 => return half_unary::<bf16>(isa, kind, src, dst, n),
@@ -190,10 +191,7 @@ pub(crate) unsafe fn binary(
     // SAFETY: each call passes on the caller's guarantee for the element type that `dtype` names.
     let known = unsafe {
         match dtype {
-            DType::F32 => {
-                math::apply_binary(isa, kind, a.cast(), b.cast(), dst.cast(), n);
-                true
-            }
+            DType::F32 => math::apply_binary(isa, kind, a.cast(), b.cast(), dst.cast(), n),
             DType::F16 => return half_binary::<f16>(isa, kind, a, b, dst, n),
             DType::BF16 => return half_binary::<bf16>(isa, kind, a, b, dst, n),
             DType::F64 => double_binary(kind, a, b, dst, n),
@@ -640,14 +638,4 @@ pub(crate) unsafe fn count(dtype: DType, start: i64, step: i64, dst: *mut u8, n:
     }
     // SAFETY: the caller's guarantee.
     with_element!(dtype, T => unsafe { of::<T>(start, step, dst, n) });
-}
-
-/// The error of a value whose bytes have another dtype than planned: only a fault of this crate makes it.
-pub(crate) fn fault(what: impl Into<String>) -> Error {
-    Error::execution("cpu", what, "report this: it is a fault of the back end")
-}
-
-/// Zeros of `dtype` as an array of `dims`.
-pub(crate) fn zeros(dtype: DType, dims: &[usize]) -> Array {
-    Array::from_data(dims, Data::zeros(dtype, dims.iter().product()))
 }

@@ -28,7 +28,12 @@ pub(crate) struct FusedLoop {
     /// Whether accumulations of different tasks touch different elements.
     disjoint: bool,
     scratch: Slot,
+    /// Most indices a block.
+    most: usize,
 }
+
+/// Most indices a block when working on a tile: tiles are some hundreds of elements wide.
+const TILE_BLOCK: usize = 1024;
 
 #[repr(align(64))]
 struct Registers(MaybeUninit<[u8; STACK]>);
@@ -42,7 +47,8 @@ struct Accumulators {
 impl FusedLoop {
     /// A kernel for `program`, whose axes are collapsed.
     pub fn new(program: Program) -> FusedLoop {
-        let schedule = Schedule::new(&program, usize::MAX, &|_, _| false);
+        let most = usize::MAX;
+        let schedule = Schedule::new(&program, most, &|_, _| false);
         let count = program.count();
         let weight = program.instrs.len() + program.stores.len() + program.accums.len() + 1;
         let mut tasks = (count * weight / GRAIN).clamp(1, MOST_TASKS);
@@ -63,14 +69,17 @@ impl FusedLoop {
             (true, true, true) => 1,
             (true, false, _) => tasks,
         };
-        FusedLoop { program, schedule, chunk, tasks, partials, disjoint: disjoint || tasks <= 1, scratch: 0 }
+        FusedLoop { program, schedule, chunk, tasks, partials, disjoint: disjoint || tasks <= 1, scratch: 0, most }
     }
 
-    /// The same program, to be run on tiles of another kernel's result by [`FusedLoop::run_tile`].
-    pub fn for_tiles(program: Program, shared: &dyn Fn(Slot, Slot) -> bool) -> FusedLoop {
-        let mut out = FusedLoop::new(program);
-        out.schedule = Schedule::new(&out.program, 1024, shared);
-        out
+    /// A program to be run on tiles of another kernel's result by [`FusedLoop::run_tile`].
+    pub fn for_tiles(program: Program) -> FusedLoop {
+        FusedLoop { most: TILE_BLOCK, ..FusedLoop::new(program) }
+    }
+
+    /// Whether [`FusedLoop::run_tile`] needs no memory but the stack.
+    pub fn fits_stack(&self) -> bool {
+        self.registers_bytes() == 0
     }
 
     /// The program.
@@ -487,8 +496,6 @@ impl Kernel for FusedLoop {
 
     fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
         self.scratch = scratch;
-        let block = self.schedule.block;
-        self.schedule = Schedule::new(&self.program, usize::MAX, shared);
-        debug_assert_eq!(block, self.schedule.block);
+        self.schedule = Schedule::new(&self.program, self.most, shared);
     }
 }

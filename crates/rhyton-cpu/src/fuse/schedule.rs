@@ -64,8 +64,20 @@ fn period(program: &Program, load: usize) -> Option<usize> {
 }
 
 impl Schedule {
-    /// Schedules `program`; `shared` tells which buffers lie in the same memory. Blocks have at most `most` indices.
+    /// Schedules `program`; `shared` tells which buffers lie in the same memory. Blocks have at most `most` indices, and
+    /// fewer if the registers would not fit on a stack.
     pub fn new(program: &Program, most: usize, shared: &dyn Fn(Slot, Slot) -> bool) -> Schedule {
+        let mut most = most;
+        loop {
+            let schedule = Schedule::with_blocks(program, most, shared);
+            if schedule.bytes <= STACK || schedule.block <= 64.max(program.row) {
+                return schedule;
+            }
+            most = schedule.block / 2;
+        }
+    }
+
+    fn with_blocks(program: &Program, most: usize, shared: &dyn Fn(Slot, Slot) -> bool) -> Schedule {
         let (nl, ns) = (program.loads.len(), program.splats.len());
         let first = nl + ns;
         let widest = (0..program.values()).map(|v| program.dtype(v).size()).max().unwrap_or(4);
@@ -77,7 +89,7 @@ impl Schedule {
             }
         }
         let live = live_registers(program, &last);
-        let mut block = most.min((24 * 1024 / (widest * live.max(1))).clamp(256, 2048)) / 64 * 64;
+        let mut block = (24 * 1024 / (widest * live.max(1))).clamp(256, 2048).min(most) / 64 * 64;
         block = block.max(64);
         if program.row > 1 {
             block = (block / program.row).max(1) * program.row;
@@ -145,6 +157,12 @@ impl Schedule {
         }
         actions.extend(late);
         let bytes = assign(program, &actions, &periodic, &mut homes, block);
+        for home in &mut homes {
+            // Values that no action makes or reads.
+            if *home == Home::Register(usize::MAX) {
+                *home = Home::Register(0);
+            }
+        }
         Schedule { actions, homes, periodic, block, bytes }
     }
 }

@@ -9,11 +9,12 @@ mod control;
 mod contract;
 mod copy;
 mod evaluate;
-mod indexing;
-mod random;
-mod reduction;
 
 use std::collections::HashMap;
+
+use crate::plan::Kernel;
+use emit::{Operand, Target};
+use evaluate::Evaluate;
 
 use rhyton_ir::op::ReduceKind;
 use rhyton_ir::{DType, Error, Graph, Op, Result, TensorType, Value};
@@ -290,4 +291,22 @@ impl Lowering {
         self.units.units[unit].open = false;
         made
     }
+}
+
+/// The kernel of an operation.
+///
+/// # Errors
+/// If a graph inside it cannot be compiled.
+pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) -> Result<Box<dyn Kernel>> {
+    Ok(match op {
+        Op::DotGeneral(_) | Op::Convolution(_) => contract::kernel(op, inputs, outputs.remove(0)),
+        Op::Concatenate(op) => Box::new(copy::concatenate(op.axis, &inputs, outputs.remove(0))),
+        Op::Pad(op) => Box::new(copy::pad(op, &inputs, outputs.remove(0))),
+        Op::DynamicSlice(_) => Box::new(copy::dynamic_slice(&inputs, outputs.remove(0))),
+        Op::DynamicUpdateSlice(_) => Box::new(copy::dynamic_update_slice(&inputs, outputs.remove(0))),
+        Op::Scan(op) => Box::new(control::ScanKernel::new(op, inputs, outputs)?),
+        Op::While(op) => Box::new(control::WhileKernel::new(op, inputs, outputs)?),
+        Op::Cond(op) => Box::new(control::CondKernel::new(op, inputs, outputs)?),
+        _ => Box::new(Evaluate::new(op, inputs, outputs)),
+    })
 }
