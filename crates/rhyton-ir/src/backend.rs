@@ -78,3 +78,49 @@ pub trait Executable: Send + Sync {
     /// The plan as text: steps, kernels, buffers.
     fn describe(&self) -> String;
 }
+
+/// The reference interpreter as a back end: slow, for checking.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interpreter;
+
+impl Backend for Interpreter {
+    fn name(&self) -> &str {
+        "interpreter"
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        vec![Device { name: "interpreter:0".into(), description: "reference interpreter".into(), threads: 1 }]
+    }
+
+    fn compile(&self, graph: &Graph, options: &CompileOptions) -> Result<Arc<dyn Executable>> {
+        Ok(Arc::new(Interpreted { graph: graph.clone(), donated: options.donations.iter().map(|d| d.0).collect() }))
+    }
+}
+
+struct Interpreted {
+    graph: Graph,
+    donated: Vec<usize>,
+}
+
+impl Executable for Interpreted {
+    fn run(&self, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<()> {
+        *outputs = crate::interpret::run(&self.graph, arguments)?;
+        for &parameter in &self.donated {
+            arguments[parameter] = Array::default();
+        }
+        Ok(())
+    }
+
+    fn run_profiled(&self, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<Vec<StepProfile>> {
+        self.run(arguments, outputs)?;
+        Ok(Vec::new())
+    }
+
+    fn memory(&self) -> usize {
+        0
+    }
+
+    fn describe(&self) -> String {
+        format!("{:#?}", self.graph)
+    }
+}
