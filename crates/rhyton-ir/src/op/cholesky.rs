@@ -28,7 +28,7 @@ impl Cholesky {
         vec![
             Sample::new(Cholesky, [Array::new([3, 3], x.clone())]),
             Sample::new(Cholesky, [Array::new([2, 3, 3], [x, y].concat())]),
-            Sample::new(Cholesky, [Array::new([2, 2], vec![4.0f32, 0.0, 2.0, 1.0])]),
+            Sample::new(Cholesky, [Array::new([2, 2], vec![4.0f32, 0.0, 2.0, 2.0])]),
         ]
     }
 }
