@@ -76,7 +76,7 @@ impl Bench {
     }
 
     fn latency(&self) {
-        let region = best(|| self.pool.run(2 * self.pool.threads(), &|i| drop(black_box(i))));
+        let region = best(|| self.pool.run(2 * self.pool.threads(), &|i| _ = black_box(i)));
         println!("an empty region: {:.2} µs", region * 1e6);
     }
 }

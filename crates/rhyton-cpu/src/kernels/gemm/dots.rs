@@ -55,14 +55,11 @@ unsafe fn dots<S: Simd, const R: usize, const C: usize>(
             for c in 0..C {
                 let mut parts = [S::T::default(); 16];
                 S::store(parts.as_mut_ptr(), acc[r][c]);
-                let mut half = S::LANES / 2;
-                while half > 0 {
-                    for j in 0..half {
-                        parts[j] = parts[j] + parts[j + half];
-                    }
-                    half /= 2;
+                let mut four = [S::T::default(); 4];
+                for j in 0..S::LANES {
+                    four[j % 4] = four[j % 4] + parts[j];
                 }
-                let mut sum = parts[0];
+                let mut sum = (four[0] + four[2]) + (four[1] + four[3]);
                 for i in whole..k {
                     sum = sum + *a[r].add(i) * *b[c].add(i);
                 }

@@ -2,7 +2,7 @@
 
 use super::dots::{COLS, ROWS};
 use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
-use super::pack::along;
+use super::pack::{along, prefetch};
 use super::packed::{Cut, Shared, offset_of, pack_all, pack_panel};
 use super::view::{Axis, Elements, Pos, Run, Space, View};
 use super::{BLOCK_K, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
@@ -17,6 +17,8 @@ const SERIAL: usize = 1 << 16;
 const FEW_ROWS: usize = 12;
 /// Rows of A up to which elements are dot products, if both operands are contiguous along K.
 const DOT_ROWS: usize = 8;
+/// Rows of A up to which each panel of B is packed by the one task that uses it.
+const LOCAL_ROWS: usize = 192;
 /// Rows of a block of C.
 const BLOCK_M: usize = 96;
 /// Rows of a block of C if K is split.
@@ -253,7 +255,16 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 plan.block_m = BLOCK_M_SPLIT.min(m);
                 plan.block_n = cut.panels();
                 return plan;
+            } else if m <= LOCAL_ROWS && cut.panels() >= pool.threads() {
+                // A single block of rows: each panel is packed by its only user, who finds it in cache.
+                plan.read_b = ReadB::Local;
+                plan.block_m = m;
+                plan.block_n = 1;
+                return plan;
             }
+        }
+        if m >= 8 * BLOCK_M {
+            plan.block_m = 2 * BLOCK_M;
         }
         // Enough tasks that the last ones do not leave threads idle for long. Copies of A are made once a block of
         // columns, so where they are needed the rows are cut first.
@@ -462,7 +473,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
                 unsafe {
                     let (b, b_step) = self.panel(s, b, batch, panel, block, k);
-                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add);
+                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, panel == p0);
                 }
             }
         }
@@ -489,7 +500,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 a.runs(&a.cols, a.fine(&a.cols), k.0, k.1, &mut s.k_fine);
                 let ld = row_copy(len);
                 // SAFETY: `gemm` checked the bounds of `a`; the buffer has `ld` ≥ `len` elements a row.
-                unsafe { along(a, origin, &s.rows, &s.k_fine, s.a.get(m * ld).as_mut_ptr(), ld) };
+                unsafe { along(self.isa, a, origin, &s.rows, &s.k_fine, s.a.get(m * ld).as_mut_ptr(), ld) };
                 s.fine.clear();
                 s.fine.push(len);
                 1
@@ -499,7 +510,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 a.runs(&a.rows, a.fine(&a.rows), m0, m1, &mut s.row_runs);
                 let ld = m.next_multiple_of(16);
                 // SAFETY: as above, with `ld` ≥ `m`.
-                unsafe { along(a, origin, &s.k, &s.row_runs, s.a.get(len * ld).as_mut_ptr(), ld) };
+                unsafe { along(self.isa, a, origin, &s.k, &s.row_runs, s.a.get(len * ld).as_mut_ptr(), ld) };
                 s.fine.clear();
                 s.fine.push(len);
                 ld
@@ -623,10 +634,26 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         width: usize,
         col_stride: isize,
         accumulate: bool,
+        first: bool,
     ) {
         let col = panel * self.cut.panel;
         let cols = width.min(self.n - col);
-        for group in &s.groups {
+        // While one group of rows is computed, the next ones of A (if they have not been read yet) and a part of the
+        // next panel of B come from the outer caches, which are too far away to wait for.
+        let len: usize = s.fine.iter().sum();
+        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first && s.fine.len() == 1;
+        let packed = matches!(self.read_b, ReadB::Packed);
+        let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
+        for (i, group) in s.groups.iter().enumerate() {
+            if in_place && let Some(next) = s.groups.get(i + 1) {
+                for &row in &s.pointers[next.pointers..next.pointers + next.rows] {
+                    (0..len).step_by(64 / size_of::<T>()).for_each(|k| prefetch(row.wrapping_add(k)));
+                }
+            }
+            if packed {
+                let next = b.wrapping_add(len * width + i * share);
+                (0..share).step_by(64 / size_of::<T>()).for_each(|j| prefetch(next.wrapping_add(j)));
+            }
             let lens = if group.coarse { &s.coarse } else { &s.fine };
             let mut micro = Micro {
                 rows: s.pointers[group.pointers..].as_ptr(),

@@ -5,8 +5,8 @@
 //! pointers, a convolution needs no copy of its windows: it passes a pointer for each row and tap.
 //!
 //! Sizes. AVX-512 has 32 registers and does two `fmadd` and two loads a cycle. 6 rows by 4 vectors take 24 registers
-//! for C, 4 for B and 1 for A, and 10 loads for 24 `fmadd`; fewer vectors need more rows to keep the units busy, and
-//! are used where there are fewer columns. AVX2 has 16 registers: 6 by 2, as BLIS.
+//! for C, 4 for B and 1 for A, and 10 loads for 24 `fmadd`; with fewer vectors, where there are fewer columns, there
+//! are 8 rows: more pointers than that do not fit the general registers (14 by 1 ran at half the rate). AVX2 has 16 registers: 6 by 2, as BLIS.
 
 #[cfg(target_arch = "x86_64")]
 use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
@@ -18,7 +18,7 @@ use crate::isa::Isa;
 /// The most elements of a tile: enough for every kernel below.
 pub(crate) const MAX_TILE: usize = 6 * 64;
 /// The most rows of a tile.
-pub(crate) const MAX_ROWS: usize = 14;
+pub(crate) const MAX_ROWS: usize = 8;
 
 /// What a micro-kernel works on.
 pub(crate) struct Micro<T> {
@@ -164,13 +164,13 @@ kernels!(AVX2_F32, avx2, Avx2F32, f32, [1: [1, 4, 8], 2: [1, 2, 4, 6]]);
 kernels!(AVX2_F64, avx2, Avx2F64, f64, [1: [1, 4, 8], 2: [1, 2, 4, 6]]);
 #[cfg(target_arch = "x86_64")]
 kernels!(AVX512_F32, avx512, Avx512F32, f32,
-    [1: [1, 4, 8, 14], 2: [1, 2, 4, 8, 12], 3: [1, 2, 4, 8], 4: [1, 2, 3, 4, 6]]);
+    [1: [1, 2, 4, 8], 2: [1, 2, 4, 8], 3: [1, 2, 4, 8], 4: [1, 2, 3, 4, 6]]);
 #[cfg(target_arch = "x86_64")]
-kernels!(AVX512_F64, avx512, Avx512F64, f64, [1: [1, 4, 8, 14], 2: [1, 2, 4, 12], 3: [1, 2, 4, 8]]);
+kernels!(AVX512_F64, avx512, Avx512F64, f64, [1: [1, 4, 8], 2: [1, 2, 4, 8], 3: [1, 2, 4, 8]]);
 #[cfg(target_arch = "aarch64")]
-kernels!(NEON_F32, neon, NeonF32, f32, [1: [1, 4, 12], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
+kernels!(NEON_F32, neon, NeonF32, f32, [1: [1, 4, 8], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
 #[cfg(target_arch = "aarch64")]
-kernels!(NEON_F64, neon, NeonF64, f64, [1: [1, 4, 12], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
+kernels!(NEON_F64, neon, NeonF64, f64, [1: [1, 4, 8], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
 
 /// The kernels for `f32`.
 pub(crate) fn f32_kernels(isa: Isa) -> &'static Kernels<f32> {

@@ -161,7 +161,7 @@ pub(crate) unsafe fn pack_panel<T: Real>(
             } else {
                 b.positions(&b.rows, first, last, &mut runs.k);
                 b.runs(&b.cols, b.fine(&b.cols), col, col + cols, &mut runs.n);
-                along(b, origin, &runs.k, &runs.n, to, width);
+                along(isa, b, origin, &runs.k, &runs.n, to, width);
             }
             for k in 0..last - first {
                 for j in cols..width {

@@ -271,6 +271,11 @@ impl<'a, T> View<'a, T> {
                 pos.at[c] += index[d] as i32 * dim.steps[c];
             }
         }
+        if let ([dim], [], [0, 0, 0]) = (outer, inner, outer.first().map_or([0; 3], |dim| dim.steps)) {
+            let step = self.step(dim);
+            out.extend((first..last).map(|i| Run { len: 1, pos: Pos { offset: i as isize * step, at: [0; 3] } }));
+            return;
+        }
         let mut at = first;
         while at < last {
             let skipped = at % run;
