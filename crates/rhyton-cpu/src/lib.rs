@@ -84,7 +84,7 @@ impl Backend for CpuBackend {
             return Err(Error::unsupported("cpu", format!("this machine lacks {isa}"), "choose one it has"));
         }
         let donated = donations(graph, options)?;
-        let optimized = pass::optimize(graph, &pass::Capabilities::default())?;
+        let optimized = pass::optimize(graph, &pass::Capabilities::none())?;
         let plan = lower::emit::compile(&optimized, &donated)?;
         if std::env::var("RHYTON_PRINT_PLAN").is_ok_and(|v| v == "1") {
             eprint!("{}", plan.describe());

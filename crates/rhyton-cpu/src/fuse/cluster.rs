@@ -265,7 +265,7 @@ impl Cluster {
             Instr(usize),
         }
         let rank = self.dims.len();
-        let mut resolve = |arg: &Arg, level: Level, p: &mut Program| match arg {
+        let resolve = |arg: &Arg, level: Level, p: &mut Program| match arg {
             Arg::Expr(e) => Ref::Instr(*e),
             Arg::Splat(bytes, dtype) => {
                 let same = |s: &Splat| s.bytes == *bytes && s.dtype == *dtype && s.level == level;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rhyton_ir::op::{Composite, CustomGradient, Remat};
-use rhyton_ir::{Array, DType, Error, Graph, Op, Result, Value};
+use rhyton_ir::{Array, DType, Error, Graph, Result};
 
 use super::Lowering;
 use super::order::Order;
@@ -61,12 +60,11 @@ impl Target {
     }
 }
 
-/// Compiles a graph; `donated[j]` is the parameter whose buffer output `j` takes.
+/// Compiles an optimised graph; `donated[j]` is the parameter whose buffer output `j` takes.
 ///
 /// # Errors
 /// If a shape has symbols, or donated types differ.
 pub(crate) fn compile(graph: &Graph, donated: &[Option<usize>]) -> Result<Plan> {
-    let graph = prepare(graph)?;
     for (j, p) in donated.iter().enumerate() {
         let Some(p) = *p else { continue };
         let (from, to) = (graph.ty(graph.parameters()[p]), graph.ty(graph.outputs()[j]));
@@ -78,63 +76,9 @@ pub(crate) fn compile(graph: &Graph, donated: &[Option<usize>]) -> Result<Plan> 
             ));
         }
     }
-    let mut lowering = Lowering::new(&graph)?;
-    let order = lowering.order(&graph, donated);
-    emit(&graph, &lowering.units, &order, donated)
-}
-
-/// The graph with all calls inlined and without nodes that nothing reads.
-fn prepare(graph: &Graph) -> Result<Graph> {
-    let inlined = inline_calls(graph)?;
-    let mut live = vec![false; inlined.nodes().len()];
-    let mut stack: Vec<u32> = inlined.outputs().iter().map(|v| v.node).collect();
-    while let Some(n) = stack.pop() {
-        if !std::mem::replace(&mut live[n as usize], true) {
-            stack.extend(inlined.nodes()[n as usize].inputs.iter().map(|v| v.node));
-        }
-    }
-    let mut out = Graph::new();
-    let mut renamed = vec![u32::MAX; inlined.nodes().len()];
-    let rename = |v: &Value, renamed: &[u32]| Value { node: renamed[v.node as usize], output: v.output };
-    for (i, node) in inlined.nodes().iter().enumerate() {
-        if live[i] || matches!(node.op, Op::Parameter(_)) {
-            let inputs: Vec<Value> = node.inputs.iter().map(|v| rename(v, &renamed)).collect();
-            renamed[i] = out.push(node.op.clone(), &inputs)?.node;
-        }
-    }
-    let outputs = inlined.outputs().iter().map(|v| rename(v, &renamed)).collect();
-    out.set_outputs(outputs);
-    Ok(out)
-}
-
-/// Replaces functions that are called by what they are made of.
-fn inline_calls(graph: &Graph) -> Result<Graph> {
-    let body = |op: &Op| match op {
-        Op::CustomGradient(CustomGradient { forward, .. }) => Some(forward.clone()),
-        Op::Remat(Remat { body }) => Some(body.clone()),
-        Op::Composite(Composite { decomposition, .. }) => Some(decomposition.clone()),
-        _ => None,
-    };
-    if !graph.nodes().iter().any(|n| body(&n.op).is_some()) {
-        return Ok(graph.clone());
-    }
-    let mut out = Graph::new();
-    let mut renamed: Vec<Vec<Value>> = Vec::with_capacity(graph.nodes().len());
-    let rename = |v: &Value, renamed: &[Vec<Value>]| renamed[v.node as usize][v.output as usize];
-    for node in graph.nodes() {
-        let inputs: Vec<Value> = node.inputs.iter().map(|v| rename(v, &renamed)).collect();
-        let values = match body(&node.op) {
-            Some(callee) => out.inline(&inline_calls(&callee)?, &inputs)?,
-            None => {
-                let value = out.push(node.op.clone(), &inputs)?;
-                out.outputs_of(value)
-            }
-        };
-        renamed.push(values);
-    }
-    let outputs = graph.outputs().iter().map(|v| rename(v, &renamed)).collect();
-    out.set_outputs(outputs);
-    Ok(out)
+    let mut lowering = Lowering::new(graph)?;
+    let order = lowering.order(graph, donated);
+    emit(graph, &lowering.units, &order, donated)
 }
 
 /// The buffers of tensors, made as they are asked for.

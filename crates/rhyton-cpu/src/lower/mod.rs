@@ -128,15 +128,15 @@ impl Lowering {
             | Op::While(_)
             | Op::Scan(_)
             | Op::Cond(_)
-            | Op::CustomGradient(_)
-            | Op::Remat(_)
-            | Op::Composite(_)
             | Op::CustomCall(_) => {
                 let outputs = self.call(&node.op, inputs, &types);
                 for (i, (tensor, (_, dims))) in outputs.into_iter().zip(&types).enumerate() {
                     self.views.insert(value(i as u32), View::dense(tensor, dims));
                 }
                 return Ok(());
+            }
+            Op::CustomGradient(_) | Op::Remat(_) | Op::Composite(_) => {
+                return Err(Error::unsupported(node.op.name(), "it is not flattened", "run the passes before lowering"));
             }
         };
         self.views.insert(value(0), view);
