@@ -100,10 +100,14 @@ fn transposed<T: Real>(pool: &Pool, isa: Isa, p: &Gemm<'_, T>, b: &View<'_, T>, 
 fn check_out<T>(c: &Out<'_, T>, batch: &[BatchDim]) {
     let rows = c.rows.dims().iter().map(|dim| (dim.size, dim.stride));
     let all = rows.chain([(c.cols, c.col_stride)]).chain(batch.iter().map(|dim| (dim.size, dim.c)));
-    let mut dims: Vec<(usize, isize)> = all.filter(|&(size, _)| size > 1).collect();
-    dims.sort_by_key(|&(_, stride)| stride);
+    let dims = all.filter(|&(size, _)| size > 1);
     let mut reach: i128 = 0;
-    for (size, stride) in dims {
+    // By ascending stride, each looked for anew: there are few, and this way nothing is allocated.
+    let mut last = isize::MIN;
+    while let Some((size, stride)) = dims.clone().filter(|&(_, stride)| stride > last).min_by_key(|&(_, s)| s) {
+        last = stride;
+        let equal = dims.clone().filter(|&(_, s)| s == stride).count();
+        assert!(equal == 1, "gemm: elements of c overlap");
         assert!(stride as i128 > reach, "gemm: elements of c overlap");
         reach += (size as i128 - 1) * stride as i128;
     }
