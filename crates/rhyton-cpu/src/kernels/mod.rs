@@ -4,6 +4,7 @@
 //! it is worth it, the [`Pool`](crate::pool::Pool) to run on. Results depend on the instruction set, and on nothing
 //! else but the operands.
 
+pub mod conv;
 pub mod gemm;
 pub mod scratch;
 pub mod simd;
