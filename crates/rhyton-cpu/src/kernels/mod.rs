@@ -6,5 +6,6 @@
 
 pub mod conv;
 pub mod gemm;
+pub mod math;
 pub mod scratch;
 pub mod simd;

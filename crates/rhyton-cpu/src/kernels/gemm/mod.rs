@@ -64,6 +64,7 @@ pub trait Real:
     fn dots(isa: Isa) -> dots::Dots<Self>;
     /// The kernels of channelwise convolutions.
     #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
     fn channel_sum(isa: Isa) -> channelwise::Sum<Self>;
 }
 
