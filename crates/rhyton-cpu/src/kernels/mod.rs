@@ -5,7 +5,9 @@
 //! else but the operands.
 
 pub mod conv;
+pub mod fold;
 pub mod gemm;
 pub mod math;
+pub mod reduce;
 pub mod scratch;
 pub mod simd;

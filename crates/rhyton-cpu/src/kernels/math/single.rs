@@ -47,11 +47,11 @@ fn unary_loops<const FMA: bool>(kind: UnaryKind, x: &[f32], y: &mut [f32]) {
         UnaryKind::Log1p => map1(x, y, log1p::<FMA>),
         UnaryKind::Sqrt => map1(x, y, f32::sqrt),
         UnaryKind::Rsqrt => map1(x, y, |x| 1.0 / x.sqrt()),
-        UnaryKind::Sin => periodic(x, y, f64::sin, |x| sin_cos::<FMA>(x).0),
+        UnaryKind::Sin => periodic(x, y, f64::sin, |x| if x == 0.0 { x } else { sin_cos::<FMA>(x).0 }),
         UnaryKind::Cos => periodic(x, y, f64::cos, |x| sin_cos::<FMA>(x).1),
         UnaryKind::Tan => periodic(x, y, f64::tan, |x| {
             let (sin, cos) = sin_cos::<FMA>(x);
-            sin / cos
+            if x == 0.0 { x } else { sin / cos }
         }),
         UnaryKind::Tanh => map1(x, y, tanh::<FMA>),
         UnaryKind::Logistic => map1(x, y, logistic::<FMA>),
@@ -93,8 +93,10 @@ fn binary_loops<const FMA: bool>(kind: BinaryKind, x: &[f32], y: &[f32], out: &m
         BinaryKind::Rem => map2(x, y, out, |x, y| x % y),
         BinaryKind::Pow => {
             map2(x, y, out, pow::<FMA>);
-            for i in 0..out.len() {
-                if !(x[i].is_finite() && y[i].is_finite()) {
+            let special = |i: usize| !x[i].is_finite() | !y[i].is_finite();
+            let finite = |x: &[f32]| x.iter().fold(true, |all, x| all & x.is_finite());
+            if !finite(x) || !finite(y) {
+                for i in (0..out.len()).filter(|&i| special(i)) {
                     // The library's is NaN for some NaN to the power of 0.
                     out[i] = if y[i] == 0.0 { 1.0 } else { x[i].powf(y[i]) };
                 }
@@ -250,15 +252,14 @@ fn erf<const FMA: bool>(x: f32) -> f32 {
 /// Up to here `sin_cos` reduces its argument without loss.
 const PERIODIC: f32 = 1e5;
 
-/// `fast` for all, then `slow` for the few that are out of its range.
+/// `fast` for all, then, if any is out of its range, `slow` for those.
 #[inline(always)]
 fn periodic(x: &[f32], y: &mut [f32], slow: fn(f64) -> f64, fast: impl Fn(f64) -> f64) {
+    let far = |x: f32| !(x.abs() <= PERIODIC);
     map1(x, y, |x| fast(f64::from(x)) as f32);
-    for (y, &x) in y.iter_mut().zip(x) {
-        if !(x.abs() <= PERIODIC) {
+    if x.iter().fold(false, |any, &x| any | far(x)) {
+        for (y, &x) in y.iter_mut().zip(x).filter(|(_, x)| far(**x)) {
             *y = slow(f64::from(x)) as f32;
-        } else if x == 0.0 && slow(0.0) == 0.0 {
-            *y = x;
         }
     }
 }
