@@ -77,6 +77,13 @@ impl<'g> Builder<'g> {
         vec![Value { node: 0, output: 0 }; callee.outputs().len()]
     }
 
+    /// Gives the node of `value` further outputs (see `Graph::extend`).
+    pub(crate) fn extend(&mut self, value: Value, op: Op) {
+        if self.error.is_none() {
+            self.error = self.graph.extend(value, op).err();
+        }
+    }
+
     /// A constant.
     pub fn constant(&mut self, value: Array) -> Value {
         self.push(Constant { value }, &[])

@@ -71,6 +71,36 @@ impl Graph {
         Ok(value)
     }
 
+    /// Replaces the operation of the node of `value` by one that has the same outputs and perhaps more after them; what
+    /// refers to the node keeps its meaning.
+    ///
+    /// # Errors
+    /// If the first outputs of `op` are not those of the node.
+    pub(crate) fn extend(&mut self, value: Value, op: Op) -> Result<()> {
+        let operands: Vec<&TensorType> = self.node(value).inputs.iter().map(|&v| self.ty(v)).collect();
+        let types = op.infer(&operands)?;
+        if !types.starts_with(&self.node(value).types) {
+            return Err(Error::argument(
+                op.name(),
+                format!("{types:?} does not begin with {:?}", self.node(value).types),
+                "only add outputs",
+            ));
+        }
+        let node = &mut self.nodes[value.node as usize];
+        (node.op, node.types) = (op, types);
+        Ok(())
+    }
+
+    /// The first `count` nodes, with the parameters and without the outputs among the rest.
+    pub(crate) fn prefix(&self, count: usize) -> Graph {
+        let within = |values: &[Value]| values.iter().copied().filter(|v| (v.node as usize) < count).collect();
+        Graph {
+            nodes: self.nodes[..count].to_vec(),
+            parameters: within(&self.parameters),
+            outputs: within(&self.outputs),
+        }
+    }
+
     /// Sets what the graph computes.
     pub fn set_outputs(&mut self, outputs: Vec<Value>) {
         self.outputs = outputs;
@@ -133,7 +163,11 @@ impl Graph {
         for (&parameter, &argument) in callee.parameters.iter().zip(arguments) {
             let (want, got) = (callee.ty(parameter), self.ty(argument));
             if want.dtype != got.dtype || !want.shape.compatible(&got.shape) {
-                return Err(Error::shape("inline", format!("argument {got} for parameter {want}"), "pass what it takes"));
+                return Err(Error::shape(
+                    "inline",
+                    format!("argument {got} for parameter {want}"),
+                    "pass what it takes",
+                ));
             }
             replaced[parameter.node as usize] = Some(argument);
         }

@@ -7,12 +7,14 @@
 //! Operands are never broadcast or converted implicitly: `add` takes two operands of one type. The user-facing
 //! operations insert [`BroadcastInDim`] and [`Convert`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::array::Array;
 use crate::build::Builder;
 use crate::error::{Error, Result};
-use crate::graph::Value;
+use crate::graph::{Graph, Value};
 use crate::shape::{Bindings, TensorType};
 
 /// What every primitive operation states about itself.
@@ -47,6 +49,19 @@ pub trait Primitive {
     /// # Errors
     /// If a graph inside it does not fit the numbers.
     fn bind(&self, bindings: &Bindings) -> Result<Op>;
+
+    /// The graphs inside the operation, each with the word that introduces it in the text form.
+    fn subgraphs(&self) -> Vec<(&'static str, &Arc<Graph>)> {
+        Vec::new()
+    }
+
+    /// The operation with these graphs in place of [`Primitive::subgraphs`].
+    ///
+    /// # Errors
+    /// If it takes another number of them.
+    fn with_subgraphs(&self, graphs: Vec<Arc<Graph>>) -> Result<Op> {
+        Err(Error::argument(self.name(), format!("{} sub-graphs, it has none", graphs.len()), "give none"))
+    }
 }
 
 /// Operands on which tests check a primitive: shape rule against evaluation, gradient against central differences,
@@ -174,6 +189,7 @@ mod arg_reduce;
 mod binary;
 mod bitcast_convert;
 mod broadcast_in_dim;
+mod checked;
 mod cholesky;
 mod compare;
 mod composite;
@@ -191,10 +207,13 @@ mod dynamic_update_slice;
 mod eigh;
 mod fft;
 mod gather;
+mod indexing;
 mod iota;
 mod lu;
+mod matrix;
 mod pad;
 mod parameter;
+mod places;
 mod qr;
 mod reduce;
 mod reduce_window;
@@ -215,6 +234,7 @@ mod transpose;
 mod triangular_solve;
 mod unary;
 mod while_loop;
+mod window;
 
 pub use binary::BinaryKind;
 pub use compare::Direction;
@@ -263,6 +283,49 @@ impl Op {
     pub fn bind(&self, bindings: &Bindings) -> Result<Op> {
         self.primitive().bind(bindings)
     }
+
+    /// See [`Primitive::subgraphs`].
+    pub fn subgraphs(&self) -> Vec<(&'static str, &Arc<Graph>)> {
+        self.primitive().subgraphs()
+    }
+
+    /// See [`Primitive::with_subgraphs`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_subgraphs(&self, graphs: Vec<Arc<Graph>>) -> Result<Op> {
+        if graphs.is_empty() && self.subgraphs().is_empty() {
+            return Ok(self.clone());
+        }
+        self.primitive().with_subgraphs(graphs)
+    }
+}
+
+/// `N` sub-graphs, or an error that names the operation.
+pub(crate) fn subgraphs<const N: usize>(op: &dyn Primitive, graphs: Vec<Arc<Graph>>) -> Result<[Arc<Graph>; N]> {
+    graphs.try_into().map_err(|graphs: Vec<Arc<Graph>>| {
+        Error::argument(op.name(), format!("{} sub-graphs, it has {N}", graphs.len()), "give as many as it has")
+    })
+}
+
+/// Whether `inputs` fit the parameters of `graph`, the `what` of `op`.
+pub(crate) fn check_call(op: &dyn Primitive, what: &str, graph: &Graph, inputs: &[&TensorType]) -> Result<()> {
+    let parameters: Vec<&TensorType> = graph.parameters().iter().map(|&p| graph.ty(p)).collect();
+    check_types(op, &format!("the operands of {what}"), &parameters, inputs)
+}
+
+/// Whether the outputs of `graph`, the `what` of `op`, fit `types`.
+pub(crate) fn check_outputs(op: &dyn Primitive, what: &str, graph: &Graph, types: &[&TensorType]) -> Result<()> {
+    let outputs: Vec<&TensorType> = graph.outputs().iter().map(|&o| graph.ty(o)).collect();
+    check_types(op, &format!("the outputs of {what}"), types, &outputs)
+}
+
+fn check_types(op: &dyn Primitive, what: &str, wanted: &[&TensorType], got: &[&TensorType]) -> Result<()> {
+    let fits = |(w, g): (&&TensorType, &&TensorType)| w.dtype == g.dtype && w.shape.compatible(&g.shape);
+    if wanted.len() == got.len() && wanted.iter().zip(got).all(fits) {
+        return Ok(());
+    }
+    Err(Error::shape(op.name(), format!("{what} are {got:?}, they must be {wanted:?}"), "make the types equal"))
 }
 
 /// The operands as an array of `N`, or an error that names the operation.
