@@ -4,6 +4,10 @@
 //! it is worth it, the [`Pool`](crate::pool::Pool) to run on. Results depend on the instruction set, and on nothing
 //! else but the operands.
 
+pub mod conv;
+pub mod fold;
 pub mod gemm;
+pub mod math;
+pub mod reduce;
 pub mod scratch;
 pub mod simd;

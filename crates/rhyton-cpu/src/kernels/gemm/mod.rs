@@ -26,9 +26,11 @@ pub use driver::gemm;
 use micro::Kernels;
 use pack::Transpose8;
 pub use packed::PackedB;
+pub(crate) use packed::Shared;
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
+use crate::kernels::conv::channelwise;
 
 /// Steps of K between two visits to C. A panel of B of 64 columns is then 80 KiB: it streams from the second-level
 /// cache at a third of what that delivers, and a block of A of 96 rows is 120 KiB, which stays there.
@@ -60,6 +62,10 @@ pub trait Real:
     /// The dot-product kernels.
     #[doc(hidden)]
     fn dots(isa: Isa) -> dots::Dots<Self>;
+    /// The kernels of channelwise convolutions.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
+    fn channel_sum(isa: Isa) -> channelwise::Sum<Self>;
 }
 
 #[expect(private_interfaces, reason = "see the trait")]
@@ -82,6 +88,9 @@ impl Real for f32 {
     fn dots(isa: Isa) -> dots::Dots<f32> {
         dots::f32_dots(isa)
     }
+    fn channel_sum(isa: Isa) -> channelwise::Sum<f32> {
+        channelwise::f32_sum(isa)
+    }
 }
 
 #[expect(private_interfaces, reason = "see the trait")]
@@ -99,6 +108,9 @@ impl Real for f64 {
     }
     fn dots(isa: Isa) -> dots::Dots<f64> {
         dots::f64_dots(isa)
+    }
+    fn channel_sum(isa: Isa) -> channelwise::Sum<f64> {
+        channelwise::f64_sum(isa)
     }
 }
 
@@ -195,6 +207,21 @@ pub struct Tile<'a, T> {
 }
 
 impl<T> Tile<'_, T> {
+    /// Rows from `row0` of `cols` neighbours, from `offset` of the buffer of C that starts at `c`.
+    ///
+    /// # Safety
+    /// The elements are in the buffer and the tile's alone.
+    pub(crate) unsafe fn new(
+        c: *mut T,
+        offset: usize,
+        (row0, rows): (usize, usize),
+        cols: usize,
+        row_stride: isize,
+    ) -> Self {
+        let data = c.wrapping_add(offset);
+        Tile { batch: 0, row0, rows, col0: 0, cols, offset, row_stride, col_stride: 1, data, borrow: PhantomData }
+    }
+
     /// The elements of row `row0 + i`, for C with neighbouring columns next to each other.
     ///
     /// # Panics
