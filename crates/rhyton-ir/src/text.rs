@@ -255,14 +255,12 @@ fn add_parameter(graph: &mut Graph, line: usize, (number, ty): (usize, TensorTyp
 }
 
 fn parse_parameters(line: usize, text: &str) -> Result<Vec<(usize, TensorType)>> {
-    let one = |text: &str| {
-        let (number, ty) = text.trim().strip_prefix('%')?.split_once(':')?;
-        Some((number.trim().parse().ok()?, ty))
-    };
     let parameter = |text: &str| {
-        let (number, ty) = one(text)
-            .ok_or_else(|| error(line, format!("{text:?} is not a parameter"), "write `%0: float32[2]`"))?;
-        Ok((number, parse_type(line, ty)?))
+        let parts = text.trim().strip_prefix('%').and_then(|t| t.split_once(':'));
+        match parts.and_then(|(number, ty)| Some((number.trim().parse().ok()?, ty))) {
+            Some((number, ty)) => Ok((number, parse_type(line, ty)?)),
+            None => Err(error(line, format!("{text:?} is not a parameter"), "write `%0: float32[2]`")),
+        }
     };
     split_types(text).map(parameter).collect()
 }

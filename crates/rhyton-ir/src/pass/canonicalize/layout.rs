@@ -2,7 +2,7 @@
 
 use super::{Simplified, View};
 use crate::graph::Value;
-use crate::op::{BroadcastInDim, DotGeneral, DynamicSlice, Op, Reshape, Reverse, Slice, Transpose};
+use crate::op::{BroadcastInDim, DotGeneral, DynamicSlice, Op, Reshape, Slice, Transpose};
 use crate::shape::{Dim, Shape, TensorType};
 
 pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]) -> Option<Simplified> {
