@@ -78,3 +78,10 @@ impl Error {
         Error::Unsupported(Report::new(at, what, fix))
     }
 }
+
+impl Report {
+    /// The same report with `place` put before where it happened.
+    pub fn within(self, place: &str) -> Report {
+        Report { at: format!("{place}: {}", self.at), ..self }
+    }
+}

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod array;
+pub mod backend;
 pub mod build;
 pub mod dtype;
 pub mod error;

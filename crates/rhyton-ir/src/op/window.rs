@@ -36,14 +36,20 @@ fn shifted(dim: Dim, offset: i64) -> Dim {
 }
 
 impl Sliding {
-    /// Demands that strides, dilations and window sizes are positive, in each of which a 0 would make no sense.
+    /// Demands strides and dilations that are positive, and no number so large that places would overflow.
     pub fn check(&self, op: &dyn Primitive) -> Result<()> {
-        if self.stride == 0 || self.base_dilation == 0 || self.window_dilation == 0 {
-            return Err(Error::argument(
-                op.name(),
-                "a stride or dilation of 0",
-                "make all strides and dilations positive",
-            ));
+        const LARGEST: u64 = 1 << 30;
+        let steps = [self.stride, self.base_dilation, self.window_dilation];
+        if steps.iter().any(|&n| n == 0 || n as u64 > LARGEST) {
+            let what = format!("strides and dilations {steps:?} along an axis");
+            return Err(Error::argument(op.name(), what, format!("make them at least 1 and at most {LARGEST}")));
+        }
+        let (low, high) = self.padding;
+        if low.unsigned_abs().max(high.unsigned_abs()) > LARGEST
+            || self.size.known().is_some_and(|n| n as u64 > LARGEST)
+        {
+            let what = format!("windows of {} with padding ({low}, {high})", self.size);
+            return Err(Error::argument(op.name(), what, format!("make them at most {LARGEST}")));
         }
         Ok(())
     }

@@ -1,0 +1,146 @@
+//! Calling a layer: building it, converting inputs, passing masks, and recording calls on symbols.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use rhyton_ir::DType;
+
+use super::layer::{Context, InputShapes, Layer, LayerRef, build_layer, describe};
+use crate::error::{Error, Result};
+use crate::model::{CallNode, History};
+use crate::nest::{Args, Nest};
+use crate::tensor::{Tensor, here};
+
+/// Calls of layers, as users write them.
+pub trait Call {
+    /// The layer behind a shared pointer.
+    fn layer_ref(&self) -> LayerRef;
+
+    /// Applies the layer to one tensor, a list, or [`Args`]: Keras's `layer(x)`. Errors travel in the result.
+    #[track_caller]
+    fn call(&self, inputs: impl Into<Args>) -> Tensor
+    where
+        Self: Sized,
+    {
+        let at = Location::caller();
+        let mut outputs = self.call_many_at(inputs.into(), at);
+        if outputs.len() == 1 {
+            return outputs.swap_remove(0);
+        }
+        Tensor::invalid(Error::argument(
+            format!("{} at {}", describe(self.layer_ref().as_ref()), here(at)),
+            format!("the layer gives {} tensors", outputs.len()),
+            "use call_many to get all of them",
+        ))
+    }
+
+    /// Applies the layer; all outputs, flat. If the call failed there is one, which carries the error.
+    #[track_caller]
+    fn call_many(&self, inputs: impl Into<Args>) -> Vec<Tensor>
+    where
+        Self: Sized,
+    {
+        self.call_many_at(inputs.into(), Location::caller())
+    }
+
+    #[doc(hidden)]
+    fn call_many_at(&self, inputs: Args, at: &Location<'_>) -> Vec<Tensor> {
+        let layer = self.layer_ref();
+        let training = inputs.flag("training");
+        match call_layer(&layer, inputs, &mut Context::new(training)) {
+            Ok(nest) => nest.tensors().into_iter().cloned().collect(),
+            Err(error) => vec![Tensor::invalid(error.within(&format!("at {}", here(at))))],
+        }
+    }
+}
+
+impl<L: Layer + Clone> Call for L {
+    fn layer_ref(&self) -> LayerRef {
+        self.share()
+    }
+}
+
+impl Call for LayerRef {
+    fn layer_ref(&self) -> LayerRef {
+        Arc::clone(self)
+    }
+}
+
+/// Applies `layer` within a call that goes through several layers: builds it on first use, converts floating-point
+/// inputs to its compute dtype, passes masks on, adds its activity penalty. On symbols of a functional model nothing is
+/// computed: the call is recorded and the result is symbols.
+///
+/// # Errors
+/// The error that an input carries, or that of the layer, with the layer's name.
+pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest> {
+    for tensor in args.tensors() {
+        tensor.check()?;
+    }
+    if args.tensors().iter().any(|t| t.is_symbol()) {
+        return record_call(layer, args, cx);
+    }
+    let args = if layer.autocasts_inputs() { autocast(args, layer.base().compute_dtype())? } else { args };
+    build_layer(layer.as_ref(), &InputShapes::of(&args, layer.arguments()))?;
+    let outer = cx.training;
+    if let Some(Nest::Plain(serde_json::Value::Bool(training))) = args.named.get("training") {
+        cx.training = *training;
+    }
+    let result = crate::naming::scoped(layer.name(), || layer.forward(&args, cx));
+    cx.training = outer;
+    let outputs = result.map_err(|e| e.within(&describe(layer.as_ref())))?;
+    for tensor in outputs.tensors() {
+        tensor.check().map_err(|e| e.within(&describe(layer.as_ref())))?;
+    }
+    if let Some(regularizer) = layer.activity_regularizer() {
+        for tensor in outputs.tensors() {
+            // Averaged over the batch, as Keras does.
+            let batch = tensor.dim(0).known().unwrap_or(1).max(1);
+            cx.add_loss(regularizer.call(tensor)? * (1.0 / batch as f64));
+        }
+    }
+    set_masks(layer, &args, outputs)
+}
+
+fn autocast(args: Args, compute: DType) -> Result<Args> {
+    let convert = |t: &Tensor| if t.dtype().is_float() && compute.is_float() { t.cast(compute) } else { t.clone() };
+    args.map(&mut |t| Ok(convert(t)))
+}
+
+/// The mask of the first input: the argument `mask` if given, else the one that travels with the tensor.
+pub(crate) fn first_mask(args: &Args) -> Option<Tensor> {
+    if let Some(mask) = args.named("mask") {
+        return mask.tensors().first().map(|&t| t.clone());
+    }
+    args.first().ok()?.tensors().first().and_then(|t| t.mask().cloned())
+}
+
+fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
+    let any = args.tensors().iter().any(|t| t.mask().is_some()) || args.named("mask").is_some();
+    // What a layer that makes masks (Embedding, Masking) gives does not hang on masks of its inputs.
+    if !any && !layer.supports_masking() {
+        return Ok(outputs);
+    }
+    let mut masks = layer.compute_mask(args, first_mask(args).as_ref())?.into_iter();
+    outputs.map(&mut |t| {
+        // A layer that set the mask itself, such as a nested model, has the last word.
+        Ok(if t.mask().is_some() { t.clone() } else { t.with_mask(masks.next().flatten()) })
+    })
+}
+
+/// Runs the layer on placeholders to learn the types of its outputs, and gives symbols that remember the call.
+fn record_call(layer: &LayerRef, args: Args, cx: &Context) -> Result<Nest> {
+    let abstracted = args.map(&mut |t| Ok(Tensor::placeholder(t.ty().clone())))?;
+    let outputs = call_layer(layer, abstracted, &mut Context::new(cx.training))?;
+    let node = Arc::new(CallNode {
+        layer: Arc::clone(layer),
+        index: layer.base().next_call(),
+        arguments: args,
+        types: outputs.tensors().iter().map(|t| t.ty().clone()).collect(),
+    });
+    let mut output = 0;
+    outputs.map(&mut |t| {
+        let history = History { node: Arc::clone(&node), output };
+        output += 1;
+        Ok(Tensor::symbol(t.ty().clone(), history))
+    })
+}

@@ -1,0 +1,66 @@
+//! Layers, one file each (those that differ only in rank share one), in the folders of Keras.
+
+mod base;
+mod call;
+mod layer;
+
+pub mod core;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::dtype_policy::DTypePolicy;
+use crate::error::{Error, Result};
+
+pub use base::{Base, NewWeight};
+pub(crate) use base::{last_size, size_of};
+pub(crate) use call::first_mask;
+pub use call::{Call, call_layer};
+pub(crate) use layer::unknown_dim;
+pub use layer::{
+    Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, build_layer, describe, shape_from_json,
+    shape_to_json,
+};
+
+pub use self::core::*;
+
+/// A class of layers: its name and how to rebuild one from its configuration.
+pub struct LayerClass {
+    /// Keras's class name.
+    pub name: &'static str,
+    /// From Keras's configuration.
+    pub from_config: fn(Value) -> Result<LayerRef>,
+}
+
+/// All classes of layers that configurations may name.
+pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
+    [self::core::CLASSES].into_iter().flatten()
+}
+
+/// Rebuilds a layer whose own configuration is what serde makes of it: takes `name`, `trainable` and `dtype` out for
+/// the base, and refuses keys that the class does not have.
+///
+/// # Errors
+/// If the configuration is not what the class takes.
+pub fn make<L: Layer + DeserializeOwned + 'static>(config: Value) -> Result<LayerRef> {
+    let mut config = match config {
+        Value::Object(config) => config,
+        Value::Null => Map::new(),
+        other => return Err(Error::content("layer", format!("{other} is no configuration"), "it must be an object")),
+    };
+    let name = config.remove("name");
+    let trainable = config.remove("trainable");
+    let dtype = config.remove("dtype");
+    let name = name.as_ref().and_then(Value::as_str);
+    let layer: L = crate::saving::from_config(name.unwrap_or("a layer"), Value::Object(config))?;
+    if let Some(name) = name {
+        layer.base().set_name(name);
+    }
+    if let Some(trainable) = trainable.as_ref().and_then(Value::as_bool) {
+        layer.base().set_own_trainable(trainable);
+    }
+    if let Some(dtype) = &dtype {
+        layer.base().set_policy(DTypePolicy::from_json(dtype)?);
+    }
+    Ok(layer.share())
+}

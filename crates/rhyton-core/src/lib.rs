@@ -1,0 +1,51 @@
+//! Keras in Rust: tensors, operations, layers, models, training and saving.
+//!
+//! What it is for: everything that Keras's user works with. What it does not do: compute (a back end does), read data
+//! sets (`rhyton-data`) or know bytes of files (`rhyton-formats`).
+//!
+//! Words are Keras's: a [`layers::Layer`] has weights, which are [`Variable`]s; a model is layers applied to symbols; an
+//! operation ([`ops`]) is a function of [`Tensor`]s.
+
+#![forbid(unsafe_code)]
+
+pub mod activations;
+pub mod backend;
+pub mod constraints;
+mod dtype_policy;
+mod error;
+pub mod initializers;
+mod jit;
+pub mod layers;
+pub mod model;
+pub mod naming;
+mod nest;
+pub mod ops;
+mod promotion;
+pub mod random;
+pub mod regularizers;
+pub mod saving;
+mod tensor;
+mod variable;
+
+pub use dtype_policy::DTypePolicy;
+pub use error::{Error, Report, Result};
+pub use jit::{Jit, jit};
+pub use nest::{Args, Nest};
+pub use promotion::promote;
+pub use rhyton_ir::{Array, DType, Dim, Shape, TensorType, bf16, f16};
+pub use tensor::{
+    Captured, Tensor, Trace, clear_cache, evaluate_all, grad, gradients, in_trace, trace_function, value_and_grad,
+};
+pub use variable::{Variable, VariableOptions};
+
+/// What most programs use.
+pub mod prelude {
+    pub use crate::activations::Activation;
+    pub use crate::initializers::*;
+    pub use crate::layers::*;
+    pub use crate::ops;
+    pub use crate::ops::Axes;
+    pub use crate::{
+        Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
+    };
+}

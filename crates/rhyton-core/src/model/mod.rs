@@ -1,0 +1,5 @@
+//! Models: functional, sequential and subclassed.
+
+mod history;
+
+pub use history::{CallNode, History};

@@ -1,0 +1,23 @@
+//! Operations on tensors: Keras's `keras.ops`.
+//!
+//! An operation is a function here and, for functional models, a class that is written into configurations: called on
+//! symbols, the function records a call of that class. One file an operation (or a family that differs in nothing but
+//! the primitive), with its class, its function and its tests; its entry in the table of its folder makes it loadable.
+
+pub mod core;
+pub mod nn;
+pub mod numpy;
+mod operand;
+mod record;
+
+pub use operand::{Axes, Operand};
+pub use record::{Operation, OperationClass, OperationLayer, apply, apply_all};
+
+pub use self::core::*;
+pub use nn::*;
+pub use numpy::*;
+
+/// All classes of operations that configurations may name.
+pub(crate) fn classes() -> impl Iterator<Item = &'static OperationClass> {
+    numpy::CLASSES.iter().chain(numpy::ELEMENTWISE).chain(nn::CLASSES).chain(self::core::CLASSES)
+}

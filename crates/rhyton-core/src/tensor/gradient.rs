@@ -1,0 +1,132 @@
+//! Gradients of tensors by tensors and variables.
+
+use std::collections::HashMap;
+
+use rhyton_ir::{Value, grad as ir_grad};
+
+use super::evaluate::{Export, record};
+use super::{Kind, Tensor};
+use crate::error::{Error, Result};
+use crate::ops;
+use crate::variable::Variable;
+
+/// The gradients of the scalar `loss` by each of `sources` (by any tensors that it was computed from): zeros where it does
+/// not depend on one.
+///
+/// # Errors
+/// The error that one of the tensors carries; if `loss` is not a floating-point scalar; if an operation on the way has no
+/// gradient.
+pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
+    loss.check()?;
+    if loss.rank() != 0 || !loss.dtype().is_float() {
+        return Err(Error::shape(
+            "gradient",
+            format!("the loss is {}, not a floating-point scalar", loss.ty()),
+            "reduce it with ops::sum or ops::mean",
+        ));
+    }
+    if loss.ready().is_some() && !loss.has_operands() && !sources.iter().any(|s| s.is(loss)) {
+        return Err(Error::argument(
+            "gradient",
+            "the loss is a value: how it was computed is no longer known",
+            "compute it inside the function given to grad or value_and_grad",
+        ));
+    }
+    let mut export = Export::for_gradient();
+    let wrt: Vec<Value> = sources.iter().map(|s| export.get(s).unwrap_or_else(|| export.bind(s))).collect();
+    // Placeholders of an outer trace are parameters here: their values come with the outer function.
+    bind_placeholders(&mut export, loss)?;
+    let output = export.add(loss)?;
+    let mut tensors = export.tensors(loss, sources);
+    let before = export.graph.nodes().len();
+    let mut graph = export.graph;
+    let one = graph.push(rhyton_ir::op::Constant { value: rhyton_ir::Array::scalar_of(loss.dtype(), 1.0) }, &[])?;
+    let found = ir_grad::vjp(&mut graph, &[output], &[Some(one)], &wrt)?;
+    for (i, node) in graph.nodes().iter().enumerate().skip(before) {
+        let operands: Vec<&Tensor> = node.inputs.iter().map(|v| &tensors[v]).collect();
+        for (k, t) in Tensor::apply_all(node.op.clone(), &operands).into_iter().enumerate() {
+            tensors.insert(Value { node: i as u32, output: k as u32 }, t);
+        }
+    }
+    let zeros = |s: &Tensor| ops::zeros_like(s);
+    found
+        .into_iter()
+        .zip(sources)
+        .map(|(value, source)| {
+            let gradient = value.map_or_else(|| zeros(source), |v| tensors[&v].clone());
+            gradient.check().cloned()
+        })
+        .collect()
+}
+
+impl Export {
+    /// The tensors behind the values of the graph.
+    fn tensors(&self, loss: &Tensor, sources: &[Tensor]) -> HashMap<Value, Tensor> {
+        let mut tensors = HashMap::new();
+        let mut stack = vec![loss.clone()];
+        stack.extend(sources.iter().cloned());
+        stack.extend(self.parameters.iter().cloned());
+        while let Some(t) = stack.pop() {
+            let Some(value) = self.get(&t) else { continue };
+            if tensors.insert(value, t.without_mask()).is_some() {
+                continue;
+            }
+            if self.parameters.iter().any(|p| p.is(&t)) {
+                continue;
+            }
+            for output in 0..t.node.types.len() {
+                let sibling = Tensor { output, ..t.without_mask() };
+                if let Some(value) = self.get(&sibling) {
+                    tensors.entry(value).or_insert(sibling);
+                }
+            }
+            stack.extend(t.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned());
+        }
+        tensors
+    }
+}
+
+fn bind_placeholders(export: &mut Export, loss: &Tensor) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    let mut stack = vec![loss.clone()];
+    while let Some(t) = stack.pop() {
+        if !seen.insert(t.key()) || export.get(&t).is_some() {
+            continue;
+        }
+        if matches!(t.node.kind, Kind::Placeholder) {
+            export.bind(&t);
+        }
+        stack.extend(t.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned());
+    }
+    Ok(())
+}
+
+/// The gradient of `function` at `x`, as `jax.grad`.
+///
+/// # Errors
+/// As [`gradients`].
+///
+/// # Examples
+/// ```
+/// use rhyton_core::{Tensor, grad, ops};
+///
+/// let x = Tensor::new([2], vec![3.0f32, -1.0]);
+/// let g = grad(|x| ops::sum(&(x * x), None::<i64>, false), &x)?;
+/// assert_eq!(g.to_vec::<f32>()?, [6.0, -2.0]);
+/// # Ok::<(), rhyton_core::Error>(())
+/// ```
+pub fn grad(function: impl FnOnce(&Tensor) -> Tensor, x: &Tensor) -> Result<Tensor> {
+    let loss = record(|| function(x));
+    Ok(gradients(&loss, std::slice::from_ref(x))?.swap_remove(0))
+}
+
+/// The value of `function` and its gradients by `variables`, as `tf.GradientTape` gives them.
+///
+/// # Errors
+/// As [`gradients`].
+pub fn value_and_grad(function: impl FnOnce() -> Tensor, variables: &[Variable]) -> Result<(Tensor, Vec<Tensor>)> {
+    let loss = record(function);
+    let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
+    let gradients = gradients(&loss, &values)?;
+    Ok((loss, gradients))
+}

@@ -1,0 +1,133 @@
+//! Members of zip archives, read without trusting what the archive says of itself.
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::error::{Error, Place, Result, io_error};
+
+/// A member below this size is read however well it was compressed; Keras's own limit.
+const FLOOR: u64 = 1 << 28;
+/// A larger member may be this many times its compressed size; Keras's own limit.
+const MAX_EXPANSION: u64 = 100;
+/// Archives of this crate's formats have one entry an array or asset.
+const MAX_MEMBERS: usize = 1 << 20;
+
+/// Reads the members whose names `wanted` accepts, in the archive's order. Directories are passed over.
+pub(crate) fn read_members(
+    mut reader: impl Read + Seek,
+    file: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let len = reader.seek(SeekFrom::End(0)).map_err(io_error(file, "read"))?;
+    let mut archive = ZipArchive::new(reader).map_err(|e| zip_error(e, file, ""))?;
+    if archive.len() > MAX_MEMBERS {
+        let what = format!("the archive declares {} members", archive.len());
+        return Err(damaged(file, "", what, "an archive of at most 1048576 members is read"));
+    }
+    let mut left = FLOOR.max(len.saturating_mul(MAX_EXPANSION));
+    let mut members = Vec::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index(index).map_err(|e| zip_error(e, file, ""))?;
+        let name = member.name().map_err(|e| zip_error(e, file, ""))?.into_owned();
+        if member.is_dir() || !wanted(&name) {
+            continue;
+        }
+        if !is_safe(&name) {
+            let what = format!("the member name {name:?} leads out of the archive");
+            return Err(damaged(file, &name, what, "do not open this file, it was made to overwrite others"));
+        }
+        let allowed = left.min(FLOOR.max(member.compressed_size().min(len).saturating_mul(MAX_EXPANSION)));
+        let mut bytes = Vec::new();
+        let read = (&mut member).take(allowed + 1).read_to_end(&mut bytes);
+        read.map_err(|e| {
+            damaged(file, &name, format!("the member does not unpack: {e}"), "get a fresh copy of the file")
+        })?;
+        let size = bytes.len() as u64;
+        if size > allowed {
+            let what = format!("the member unpacks to over {allowed} bytes, far more than it takes on disk");
+            return Err(damaged(file, &name, what, "store it uncompressed if it is genuine"));
+        }
+        left -= size;
+        members.push((name, bytes));
+    }
+    Ok(members)
+}
+
+/// Whether `name` stays below the directory it is unpacked into, on any system.
+pub(crate) fn is_safe(name: &str) -> bool {
+    !name.contains(['\\', ':', '\0']) && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+/// Writes an archive member by member. Times are fixed: the same content gives the same bytes.
+pub(crate) struct Writer<'a, W: Write + Seek> {
+    zip: ZipWriter<W>,
+    file: &'a Path,
+}
+
+impl<'a, W: Write + Seek> Writer<'a, W> {
+    /// An archive into `out`; `file` is its name in messages.
+    pub fn new(out: W, file: &'a Path) -> Self {
+        Writer { zip: ZipWriter::new(out), file }
+    }
+
+    /// Adds a member of these parts, `len` bytes in all.
+    pub fn member(&mut self, name: &str, parts: &[&[u8]], deflate: bool) -> Result<()> {
+        let len: u64 = parts.iter().map(|p| p.len() as u64).sum();
+        let method = if deflate { CompressionMethod::Deflated } else { CompressionMethod::Stored };
+        let options = SimpleFileOptions::default()
+            .compression_method(method)
+            .last_modified_time(zip::DateTime::default())
+            .unix_permissions(0o600)
+            // Sizes are written before the content: ask for 64 bits of them where 32 might not do.
+            .large_file(len >= u64::from(u32::MAX) - (1 << 20));
+        self.zip.start_file(name, options).map_err(|e| zip_error(e, self.file, name))?;
+        for part in parts {
+            self.zip.write_all(part).map_err(io_error(self.file, "write"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the directory and returns the output.
+    pub fn finish(self) -> Result<W> {
+        self.zip.finish().map_err(|e| zip_error(e, self.file, ""))
+    }
+}
+
+fn zip_error(error: ZipError, file: &Path, member: &str) -> Error {
+    match error {
+        ZipError::Io(e)
+            if e.kind() != std::io::ErrorKind::InvalidData && e.kind() != std::io::ErrorKind::UnexpectedEof =>
+        {
+            io_error(file, "read or write")(e)
+        }
+        ZipError::UnsupportedArchive(what) => Error::Unsupported {
+            at: Place::new(file, member),
+            what: what.to_string(),
+            fix: "write it without encryption, stored or deflated".into(),
+        },
+        e => damaged(file, member, format!("not a readable zip archive: {e}"), "get a fresh copy of the file"),
+    }
+}
+
+fn damaged(file: &Path, member: &str, what: String, fix: &str) -> Error {
+    Error::Damaged { at: Place::new(file, member), what, fix: fix.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_leave_the_archive_are_unsafe() {
+        for name in ["a", "assets/vocabulary.txt", "a..b/c."] {
+            assert!(is_safe(name), "{name}");
+        }
+        for name in ["", "/etc/passwd", "../a", "a/../../b", "a//b", "a/", "C:/a", "a\\..\\b", "./a", "a\0"] {
+            assert!(!is_safe(name), "{name}");
+        }
+    }
+}

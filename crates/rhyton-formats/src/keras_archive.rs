@@ -1,0 +1,187 @@
+//! The `.keras` file: a zip archive of a model's configuration, weights and assets.
+//!
+//! | Member | Content |
+//! | --- | --- |
+//! | `metadata.json` | `{"keras_version": …, "date_saved": …}` |
+//! | `config.json` | the model's configuration |
+//! | `model.weights.h5` | the weights |
+//! | `assets/…` | files of layers, such as vocabularies |
+//!
+//! Keras stores the members without compression; both ways are read. This module carries the members' bytes and does not look
+//! into them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::path::Path;
+
+use crate::archive::{self, Writer};
+use crate::atomic;
+use crate::error::{Error, Place, Result, io_error, memory};
+
+const METADATA: &str = "metadata.json";
+const CONFIG: &str = "config.json";
+/// The name of the weights inside the archive, for messages.
+pub const WEIGHTS: &str = "model.weights.h5";
+const ASSETS: &str = "assets/";
+
+/// The members of a `.keras` file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KerasArchive {
+    /// `metadata.json`; empty where the file has none, as Keras does without it.
+    pub metadata: Vec<u8>,
+    /// `config.json`
+    pub config: Vec<u8>,
+    /// `model.weights.h5`
+    pub weights: Vec<u8>,
+    /// The files below `assets/`, by their paths below it, with `/` between the parts.
+    pub assets: BTreeMap<String, Vec<u8>>,
+}
+
+impl KerasArchive {
+    /// Reads a `.keras` file into memory.
+    ///
+    /// # Errors
+    /// If it cannot be read or is damaged, has no `config.json` or `model.weights.h5`, has a member whose name leads out of
+    /// the archive, or one that unpacks to over 256 MiB and over 100 times what it takes on disk.
+    pub fn read(path: impl AsRef<Path>) -> Result<KerasArchive> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(io_error(path, "open"))?;
+        KerasArchive::decode(BufReader::new(file), path)
+    }
+
+    /// Reads the bytes of a `.keras` file; see [`KerasArchive::read`].
+    ///
+    /// # Errors
+    /// As [`KerasArchive::read`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<KerasArchive> {
+        KerasArchive::decode(Cursor::new(bytes), &memory())
+    }
+
+    /// Writes a `.keras` file atomically.
+    ///
+    /// # Errors
+    /// If it cannot be written, or the path of an asset is absolute or contains `..`, `:` or `\`.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        atomic::replace(path, |file| self.encode(file, path).map(drop))
+    }
+
+    /// The bytes of a `.keras` file.
+    ///
+    /// # Errors
+    /// As [`KerasArchive::write`].
+    ///
+    /// # Examples
+    /// ```
+    /// use rhyton_formats::keras_archive::KerasArchive;
+    ///
+    /// let archive = KerasArchive { config: b"{}".to_vec(), ..KerasArchive::default() };
+    /// assert_eq!(KerasArchive::from_bytes(&archive.to_bytes()?)?, archive);
+    /// # Ok::<(), rhyton_formats::Error>(())
+    /// ```
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.encode(Cursor::new(Vec::new()), &memory()).map(Cursor::into_inner)
+    }
+
+    fn decode(reader: impl Read + Seek, file: &Path) -> Result<KerasArchive> {
+        let mut names = Vec::new();
+        let members = archive::read_members(reader, file, |_| true)?;
+        let mut archive = KerasArchive::default();
+        let (mut config, mut weights) = (None, None);
+        for (name, bytes) in members {
+            match name.as_str() {
+                METADATA => archive.metadata = bytes,
+                CONFIG => config = Some(bytes),
+                WEIGHTS => weights = Some(bytes),
+                _ => {
+                    if let Some(asset) = name.strip_prefix(ASSETS) {
+                        archive.assets.insert(asset.to_owned(), bytes);
+                    }
+                }
+            }
+            names.push(name);
+        }
+        let missing = |name: &str| Error::NotFound {
+            at: Place::new(file, ""),
+            what: format!("the archive has no {name}, it has {}", names.join(", ")),
+            fix: "save the model with model.save(\"name.keras\") of Keras 3 or Rhyton".into(),
+        };
+        archive.config = config.ok_or_else(|| missing(CONFIG))?;
+        archive.weights = weights.ok_or_else(|| missing(WEIGHTS))?;
+        Ok(archive)
+    }
+
+    fn encode<W: Write + Seek>(&self, out: W, file: &Path) -> Result<W> {
+        let mut writer = Writer::new(out, file);
+        // The order of Keras.
+        writer.member(METADATA, &[&self.metadata], false)?;
+        writer.member(CONFIG, &[&self.config], false)?;
+        for (name, bytes) in &self.assets {
+            if !archive::is_safe(name) {
+                return Err(Error::Argument {
+                    what: format!("the path {name:?} of an asset leads out of the archive"),
+                    fix: "give a relative path with / between its parts, without . and ..".into(),
+                });
+            }
+            writer.member(&format!("{ASSETS}{name}"), &[bytes], false)?;
+        }
+        writer.member(WEIGHTS, &[&self.weights], false)?;
+        writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> KerasArchive {
+        KerasArchive {
+            metadata: b"{\"keras_version\": \"3.15.1\"}".to_vec(),
+            config: b"{}".to_vec(),
+            weights: vec![1, 2, 3],
+            assets: BTreeMap::from([("layers/lookup/vocabulary.txt".to_owned(), b"a\nb".to_vec())]),
+        }
+    }
+
+    #[test]
+    fn members_read_back_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.keras");
+        sample().write(&path).unwrap();
+        assert_eq!(KerasArchive::read(&path).unwrap(), sample());
+    }
+
+    #[test]
+    fn members_that_lead_out_are_refused_both_ways() {
+        let mut archive = sample();
+        archive.assets.insert("../../evil".into(), Vec::new());
+        assert!(matches!(archive.to_bytes(), Err(Error::Argument { .. })));
+        let mut writer = Writer::new(Cursor::new(Vec::new()), Path::new("x"));
+        writer.member("assets/../../evil", &[b""], false).unwrap();
+        let bytes = writer.finish().unwrap().into_inner();
+        let error = KerasArchive::from_bytes(&bytes).unwrap_err();
+        assert!(error.to_string().contains("leads out of the archive"), "{error}");
+    }
+
+    #[test]
+    fn a_member_that_is_a_bomb_is_refused() {
+        let zeros = vec![0; (1 << 28) + 1];
+        let mut writer = Writer::new(Cursor::new(Vec::new()), Path::new("x"));
+        writer.member(CONFIG, &[&zeros], true).unwrap();
+        drop(zeros);
+        let bytes = writer.finish().unwrap().into_inner();
+        let error = KerasArchive::from_bytes(&bytes).unwrap_err();
+        assert!(error.to_string().contains("far more than it takes on disk"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_member_is_named() {
+        let mut writer = Writer::new(Cursor::new(Vec::new()), Path::new("x"));
+        writer.member(CONFIG, &[b"{}"], false).unwrap();
+        let error = KerasArchive::from_bytes(&writer.finish().unwrap().into_inner()).unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }));
+        assert!(error.to_string().contains("no model.weights.h5, it has config.json"), "{error}");
+        assert!(KerasArchive::from_bytes(b"PK").is_err());
+    }
+}
