@@ -1,10 +1,9 @@
 //! The plan: steps in order, and the buffers they read and write.
 
 use std::fmt::Write as _;
-use std::sync::Mutex;
 
 use rhyton_ir::backend::StepProfile;
-use rhyton_ir::{Array, Error, Result, TensorType};
+use rhyton_ir::{Array, Result, TensorType};
 
 use crate::isa::Isa;
 use crate::pool::Pool;
@@ -41,8 +40,6 @@ pub(crate) struct Context<'a> {
     pub pointers: &'a [*mut u8],
     pub pool: &'a Pool,
     pub isa: Isa,
-    /// The first error of a task.
-    pub failed: &'a Mutex<Option<Error>>,
 }
 
 // SAFETY: the pointers are to buffers that outlive the run; which task writes which part is the kernels' affair, and
@@ -53,19 +50,6 @@ impl Context<'_> {
     /// The start of a buffer.
     pub fn pointer(&self, slot: Slot) -> *mut u8 {
         self.pointers[slot as usize]
-    }
-
-    /// Keeps the error of a task until the step ends.
-    pub fn fail(&self, error: Error) {
-        self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-    }
-
-    /// The error that a task kept.
-    ///
-    /// # Errors
-    /// That one.
-    pub fn check(&self) -> Result<()> {
-        self.failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }
 

@@ -17,7 +17,6 @@ struct Frame {
     arena: *mut u8,
     layout: Layout,
     pointers: Vec<*mut u8>,
-    failed: Mutex<Option<Error>>,
 }
 
 // SAFETY: a frame owns its arena; the other pointers are set anew for each run.
@@ -34,7 +33,7 @@ impl Frame {
         let mut pointers = vec![std::ptr::null_mut(); plan.buffers.len()];
         // SAFETY: the arena has the plan's size and alignment.
         unsafe { plan.place(&mut pointers, arena) };
-        Frame { arena, layout, pointers, failed: Mutex::new(None) }
+        Frame { arena, layout, pointers }
     }
 }
 
@@ -148,7 +147,7 @@ impl Compiled {
         self.enter(&mut frame, arguments, outputs);
         let result = catch_unwind(AssertUnwindSafe(|| {
             let cx =
-                Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa, failed: &frame.failed };
+                Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa };
             steps(&self.plan, &cx)
         }));
         match result {

@@ -4,6 +4,7 @@ use rhyton_cpu::CpuBackend;
 use rhyton_cpu::isa::Isa;
 use rhyton_ir::backend::{Backend, CompileOptions};
 use rhyton_ir::op::{Constant, Sample};
+use rhyton_ir::random_graph::{RandomGraph, random_graph};
 use rhyton_ir::{Array, DType, Graph, Op, TensorType, interpret};
 
 /// Relative tolerance of a dtype: some tens of roundings, in the scale of the data.
@@ -125,5 +126,14 @@ fn samples_run_in_other_dtypes() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn random_graphs_run_as_they_are_interpreted() {
+    let backends = backends();
+    for seed in 0..1500 {
+        let RandomGraph { graph, inputs } = random_graph(seed, 4 + seed as usize % 40);
+        check(&backends, &graph, &inputs, &format!("random graph {seed}"));
     }
 }

@@ -2,8 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use rhyton_ir::op::ReduceKind;
-use rhyton_ir::{DType, Result};
+use rhyton_ir::Result;
 
 use super::block;
 use super::program::{Accum, Func, Level, Program, Source};
@@ -38,12 +37,6 @@ const TILE_BLOCK: usize = 1024;
 #[repr(align(64))]
 struct Registers(MaybeUninit<[u8; STACK]>);
 
-/// Where the accumulations of one task go.
-#[derive(Clone, Copy)]
-struct Accumulators {
-    task: usize,
-}
-
 impl FusedLoop {
     /// A kernel for `program`, whose axes are collapsed.
     pub fn new(program: Program) -> FusedLoop {
@@ -74,12 +67,9 @@ impl FusedLoop {
 
     /// A program to be run on tiles of another kernel's result by [`FusedLoop::run_tile`].
     pub fn for_tiles(program: Program) -> FusedLoop {
-        FusedLoop { most: TILE_BLOCK, ..FusedLoop::new(program) }
-    }
-
-    /// Whether [`FusedLoop::run_tile`] needs no memory but the stack.
-    pub fn fits_stack(&self) -> bool {
-        self.registers_bytes() == 0
+        let out = FusedLoop { most: TILE_BLOCK, ..FusedLoop::new(program) };
+        assert_eq!(out.registers_bytes(), 0, "tiles have no memory but the stack");
+        out
     }
 
     /// The program.
@@ -109,7 +99,7 @@ impl FusedLoop {
 
     fn clear(&self, cx: &Context, task: usize) {
         for (i, a) in self.program.accums.iter().enumerate() {
-            let value = widest(&block::identity_bytes(a.kind, a.dtype));
+            let value = widest(&block::identity(a.kind, a.dtype));
             // SAFETY: the accumulator has `len` elements of its dtype.
             unsafe { block::splat(a.dtype.size(), value.0.as_ptr(), self.accumulator(cx, i, task), a.len) };
         }
@@ -121,11 +111,11 @@ impl FusedLoop {
             let total = self.accumulator(cx, i, 0);
             for task in 1..self.partials {
                 // SAFETY: both are accumulators of `len` elements, of different tasks.
-                unsafe { block::accumulate(cx.isa, a.kind, a.dtype, total, self.accumulator(cx, i, task), a.len) };
+                unsafe { block::accumulate(cx.isa, a.kind, a.dtype, total, self.accumulator(cx, i, task), 1, a.len) };
             }
             if self.partials > 0 {
                 // SAFETY: the result has `len` elements of its dtype and does not overlap the scratch memory.
-                unsafe { block::convert(a.dtype, a.out, total, cx.pointer(a.slot), a.len) };
+                unsafe { block::convert(cx.isa, a.dtype, a.out, total, cx.pointer(a.slot), a.len) };
             }
         }
     }
@@ -180,9 +170,7 @@ impl FusedLoop {
                 if !aligned_runs {
                     self.fill_periodic(cx, from + done, n, table);
                 }
-                if let Err(error) = self.run_block(cx, Accumulators { task }, from + done, n, table) {
-                    return cx.fail(error);
-                }
+                self.run_block(cx, task, from + done, n, table);
                 done += n;
             }
         }
@@ -238,16 +226,9 @@ impl FusedLoop {
         axes
     }
 
-    fn run_block(
-        &self,
-        cx: &Context,
-        accumulators: Accumulators,
-        start: usize,
-        n: usize,
-        table: &mut [*mut u8],
-    ) -> Result<()> {
+    fn run_block(&self, cx: &Context, task: usize, start: usize, n: usize, table: &mut [*mut u8]) {
         let p = &self.program;
-        let (nl, first) = (p.loads.len(), p.loads.len() + p.splats.len());
+        let first = p.loads.len() + p.splats.len();
         let (row_start, rows) = (start / p.row, n.div_ceil(p.row));
         let at = |level: Level| if level == Level::Full { (start, n) } else { (row_start, rows) };
         for v in 0..p.values() {
@@ -274,7 +255,7 @@ impl FusedLoop {
                     let instr = &p.instrs[i];
                     let n = at(instr.level).1;
                     // SAFETY: operands and result are registers, sources or targets with room for a block.
-                    unsafe { execute(cx, instr.func, instr, p.row, table, first + i, n)? };
+                    unsafe { execute(cx, instr.func, instr, p.row, table, first + i, n) };
                 }
                 Action::Store(s) => {
                     let store = &p.stores[s];
@@ -287,13 +268,11 @@ impl FusedLoop {
                 }
                 Action::Accumulate(a) => {
                     let accum = &p.accums[a];
-                    let acc = self.accumulator(cx, a, accumulators.task);
+                    let acc = self.accumulator(cx, a, task);
                     accumulate_block(cx, accum, &p.dims, acc, table[accum.value], start, n);
                 }
             }
         }
-        debug_assert!(nl <= first);
-        Ok(())
     }
 }
 
@@ -349,6 +328,12 @@ fn accumulate_block(
     n: usize,
 ) {
     let size = accum.dtype.size();
+    let (inner, last) = (dims[dims.len() - 1], dims.len() - 1);
+    let columns = accum.strides[last] == 1 && accum.strides[..last].iter().all(|&s| s == 0);
+    if columns && start % inner == 0 && n % inner == 0 {
+        // SAFETY: the result has `inner` elements, src holds n: whole rows.
+        return unsafe { block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src, n / inner, inner) };
+    }
     segments(dims, start, n, |at, offset_of| {
         let (place, stride) = offset_of(&accum.strides);
         // SAFETY: the place is an element of the result, src holds n elements.
@@ -356,12 +341,17 @@ fn accumulate_block(
             let acc = acc.offset(place * size as isize);
             let src = src.add(at.done * size);
             match stride {
-                0 => block::reduce_into(cx.isa, accum.kind, accum.dtype, acc, src, at.len),
-                1 => block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src, at.len),
+                0 => {
+                    let mut sum = Widest([0; 8]);
+                    let sum = sum.0.as_mut_ptr();
+                    block::reduce_rows(cx.pool, cx.isa, accum.kind, accum.dtype, src, sum, 1, at.len);
+                    block::accumulate(cx.isa, accum.kind, accum.dtype, acc, sum, 1, 1);
+                }
+                1 => block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src, 1, at.len),
                 _ => {
                     for i in 0..at.len {
                         let acc = acc.offset(i as isize * stride * size as isize);
-                        block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src.add(i * size), 1);
+                        block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src.add(i * size), 1, 1);
                     }
                 }
             }
@@ -381,43 +371,25 @@ unsafe fn execute(
     table: &[*mut u8],
     dst: usize,
     n: usize,
-) -> Result<()> {
+) {
     let (isa, dtype, dst) = (cx.isa, instr.dtype, table[dst]);
     let arg = |i: usize| table[instr.args[i]].cast_const();
     // SAFETY: the caller's guarantee.
     unsafe {
         match func {
-            Func::Unary(kind) => block::unary(isa, kind, dtype, arg(0), dst, n)?,
-            Func::Binary(kind) => block::binary(isa, kind, dtype, arg(0), arg(1), dst, n)?,
-            Func::Compare(direction) => block::compare(direction, dtype, arg(0), arg(1), dst, n),
-            Func::Select => block::select(dtype.size(), arg(0), arg(1), arg(2), dst, n),
-            Func::Convert => block::convert(dtype, instr.out, arg(0), dst, n),
-            Func::Bitcast => std::ptr::copy(arg(0), dst, n * dtype.size()),
-            Func::Reduce(kind) => reduce_rows(cx, kind, dtype, arg(0), dst, row, n),
+            Func::Unary(kind) => block::unary(isa, kind, dtype, arg(0), dst, n),
+            Func::Binary(kind) => block::binary(isa, kind, dtype, arg(0), arg(1), dst, n),
+            Func::Compare(direction) => block::compare(isa, direction, dtype, arg(0), arg(1), dst, n),
+            Func::Select => block::select(isa, dtype, arg(0), arg(1), arg(2), dst, n),
+            Func::Convert => block::convert(isa, dtype, instr.out, arg(0), dst, n),
+            Func::Bitcast => std::ptr::copy_nonoverlapping(arg(0), dst, n * dtype.size()),
+            Func::Reduce(kind) => block::reduce_rows(cx.pool, isa, kind, dtype, arg(0), dst, n, row),
             Func::Spread => {
                 let size = dtype.size();
                 for r in 0..n / row {
                     block::splat(size, arg(0).add(r * size), dst.add(r * row * size), row);
                 }
             }
-        }
-    }
-    Ok(())
-}
-
-/// `dst[r] = reduce(src[r·row..][..row])`.
-///
-/// # Safety
-/// `src` holds `n` rows, `dst` has room for `n` elements.
-unsafe fn reduce_rows(cx: &Context, kind: ReduceKind, dtype: DType, src: *const u8, dst: *mut u8, row: usize, n: usize) {
-    let size = dtype.size();
-    let start = block::identity_bytes(kind, dtype);
-    let start = widest(&start);
-    // SAFETY: the caller's guarantee.
-    unsafe {
-        block::splat(size, start.0.as_ptr(), dst, n);
-        for r in 0..n {
-            block::reduce_into(cx.isa, kind, dtype, dst.add(r * size), src.add(r * row * size), row);
         }
     }
 }
@@ -444,7 +416,7 @@ impl Kernel for FusedLoop {
         if accumulates {
             self.combine(cx);
         }
-        cx.check()
+        Ok(())
     }
 
     fn describe(&self) -> String {

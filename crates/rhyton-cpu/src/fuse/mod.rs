@@ -3,6 +3,5 @@
 pub(crate) mod block;
 pub(crate) mod cluster;
 pub(crate) mod fused_loop;
-mod math;
 pub(crate) mod program;
 mod schedule;

@@ -112,10 +112,12 @@ impl Schedule {
             Source::Memory(slot) => shared(slot, store),
             Source::Count => false,
         };
-        // A store may happen at once if nothing that is still to be read lies in its memory.
-        let prompt = |value: usize, store: Slot| {
-            (0..nl).all(|l| !overlaps(l, store) || value >= first && last[l] <= value - first + 1)
+        // A store may happen at once if nothing that is still to be read lies in its memory, and an instruction may
+        // write there if it does not itself read from there.
+        let unread = |value: usize, store: Slot, after: usize| {
+            (0..nl).all(|l| !overlaps(l, store) || value >= first && last[l] <= value - first + after)
         };
+        let prompt = |value: usize, store: Slot| unread(value, store, 1);
         let mut homes = vec![Home::Register(usize::MAX); program.values()];
         for l in 0..nl {
             if program.is_dense(&program.loads[l]) {
@@ -125,7 +127,7 @@ impl Schedule {
         let mut target = vec![None; program.stores.len()];
         for (s, store) in program.stores.iter().enumerate() {
             let taken = matches!(homes[store.value], Home::Target(_) | Home::Source(_));
-            if store.value >= first && !taken && prompt(store.value, store.slot) {
+            if store.value >= first && !taken && unread(store.value, store.slot, 0) {
                 homes[store.value] = Home::Target(s);
                 target[s] = Some(store.value);
             }

@@ -1,6 +1,6 @@
 //! Products of matrices and convolutions, with elementwise work on their finished tiles.
 
-use rhyton_ir::op::DotGeneral;
+use rhyton_ir::op::{Convolution, DotGeneral};
 use rhyton_ir::{DType, Element, Op, Result, bf16, f16};
 
 use super::emit::{Operand, Target};
@@ -9,18 +9,31 @@ use super::units::{Call, Units};
 use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::fuse::program::Program;
+use crate::kernels::conv::{ConvGeometry, ConvStrides, convolution_raw};
 use crate::kernels::gemm::{Axis, BatchDim, Dim, Elements, Epilogue, Gemm, MAX_DIMS, Out, Real, Rhs, Space, View, gemm};
 use crate::plan::{Context, Cost, Kernel, Slot};
 
-/// Whether the operation's kernel reads operands through strides.
-pub(super) fn reads_views(op: &Op, dtype: DType) -> bool {
-    matches!(op, Op::DotGeneral(_)) && dtype.is_float()
+/// Whether the operation's kernel reads these operands through their strides.
+pub(super) fn reads_views(op: &Op, dtype: DType, inputs: &[super::view::View]) -> bool {
+    dtype.is_float()
+        && match op {
+            Op::DotGeneral(dot) => few_axes(dot, inputs),
+            Op::Convolution(op) => geometry(op, inputs).is_some(),
+            _ => false,
+        }
 }
 
 /// Whether the operation's kernel can hand out finished tiles.
 pub(super) fn has_tiles(call: &Call, dtype: DType, units: &Units) -> bool {
-    let Op::DotGeneral(dot) = &call.op else { return false };
     let count = units.tensors[call.outputs[0]].count();
+    let dot = match &call.op {
+        Op::DotGeneral(dot) => dot,
+        Op::Convolution(op) => {
+            let taps = call.inputs[1].count();
+            return matches!(dtype, DType::F32 | DType::F64) && geometry(op, &call.inputs).is_some() && count * taps > 0;
+        }
+        _ => return false,
+    };
     let depth: usize = dot.lhs_contract.iter().map(|&a| call.inputs[0].dims[a]).product();
     matches!(dtype, DType::F32 | DType::F64) && few_axes(dot, &call.inputs) && count > 0 && depth > 0
 }
@@ -35,25 +48,56 @@ fn few_axes(dot: &DotGeneral, inputs: &[super::view::View]) -> bool {
 pub(super) fn kernel(op: &Op, inputs: Vec<Operand>, output: Target) -> Box<dyn Kernel> {
     match op {
         Op::DotGeneral(dot) if output.dtype.is_float() => Box::new(Product::new(dot, inputs, output, None)),
+        Op::Convolution(op) if output.dtype.is_float() && inputs[0].count() * inputs[1].count() > 0 => {
+            match geometry(op, &[inputs[0].view.clone(), inputs[1].view.clone()]) {
+                Some(geometry) => Box::new(Convolve::new(geometry, inputs, output, None)),
+                None => Box::new(Evaluate::new(&Op::Convolution(op.clone()), inputs, vec![output])),
+            }
+        }
         _ => Box::new(Evaluate::new(op, inputs, vec![output])),
     }
 }
 
-/// The kernel of a contraction whose finished tiles go through `program`.
-///
-/// # Errors
-/// None today; kernels may refuse.
-pub(super) fn with_epilogue(
-    op: &Op,
-    inputs: Vec<Operand>,
-    output: Target,
-    program: Program,
-) -> Result<Box<dyn Kernel>> {
-    let tiles = FusedLoop::for_tiles(program);
+/// The kernel of a contraction whose finished tiles go through `program`; one for which [`has_tiles`] holds.
+pub(super) fn with_epilogue(op: &Op, inputs: Vec<Operand>, output: Target, program: Program) -> Box<dyn Kernel> {
+    let tiles = Some(FusedLoop::for_tiles(program));
     match op {
-        Op::DotGeneral(dot) => Ok(Box::new(Product::new(dot, inputs, output, Some(tiles)))),
-        _ => unreachable!("only operations with tiles have epilogues"),
+        Op::Convolution(op) => {
+            let views = [inputs[0].view.clone(), inputs[1].view.clone()];
+            let geometry = geometry(op, &views).expect("convolutions with tiles have a geometry");
+            Box::new(Convolve::new(geometry, inputs, output, tiles))
+        }
+        Op::DotGeneral(dot) => Box::new(Product::new(dot, inputs, output, tiles)),
+        _ => unreachable!("only contractions have tiles"),
     }
+}
+
+/// The sizes and strides of a convolution of two views.
+fn geometry(op: &Convolution, inputs: &[super::view::View]) -> Option<ConvGeometry> {
+    let (lhs, rhs) = (&inputs[0], &inputs[1]);
+    let mut out = ConvGeometry::new(op, &lhs.dims, &rhs.dims)?;
+    let skip = 3 - op.dims.lhs_spatial.len();
+    let place = |view: &super::view::View, batch: usize, feature: usize, spatial: &[usize]| ConvStrides {
+        batch: view.strides[batch],
+        feature: view.strides[feature],
+        spatial: std::array::from_fn(|d| if d < skip { 0 } else { view.strides[spatial[d - skip]] }),
+    };
+    out.lhs_strides = place(lhs, op.dims.lhs_batch, op.dims.lhs_feature, &op.dims.lhs_spatial);
+    out.rhs_strides = place(rhs, op.dims.rhs_output, op.dims.rhs_input, &op.dims.rhs_spatial);
+    // A kernel that is read backwards starts at its last element; the kernels count from the first.
+    for d in skip..3 {
+        if out.rhs_strides.spatial[d] < 0 {
+            out.rhs_strides.spatial[d] = -out.rhs_strides.spatial[d];
+            out.reversed[d] = true;
+        }
+    }
+    let backwards = |s: &ConvStrides| s.batch < 0 || s.feature < 0 || s.spatial.iter().any(|&s| s < 0);
+    let first = |view: &super::view::View, reversed: &[bool; 3], spatial: &[isize; 3], sizes: &[usize; 3]| {
+        let back: isize = (0..3).filter(|&d| reversed[d]).map(|d| spatial[d] * (sizes[d] as isize - 1)).sum();
+        view.offset - back
+    };
+    let starts = (first(lhs, &[false; 3], &[0; 3], &[1; 3]), first(rhs, &out.reversed, &out.rhs_strides.spatial, &out.kernel));
+    (!backwards(&out.lhs_strides) && !backwards(&out.rhs_strides) && starts == (0, 0)).then_some(out)
 }
 
 /// `dot_general` as a batch of matrix products.
@@ -101,7 +145,7 @@ impl Product {
         let (m, n, _) = self.size;
         let epilogue = |tile: crate::kernels::gemm::Tile<'_, T>| {
             if let Some(tiles) = &self.tiles {
-                tiles.run_tile(cx, tile.offset, tile.rows, tile.cols, tile.row_stride.unsigned_abs());
+                run_tile(tiles, cx, &tile);
             }
         };
         let epilogue: Option<Epilogue<'_, T>> = if self.tiles.is_some() { Some(&epilogue) } else { None };
@@ -157,10 +201,10 @@ impl Kernel for Product {
                 let wide = cx.pointer(self.wide);
                 self.run_as::<f32>(cx, wide.cast());
                 // SAFETY: scratch() asked for an f32 for each element of the result.
-                unsafe { block::convert(DType::F32, narrow, wide, out, self.c.count()) };
+                unsafe { block::convert(cx.isa, DType::F32, narrow, wide, out, self.c.count()) };
             }
         }
-        cx.check()
+        Ok(())
     }
 
     fn describe(&self) -> String {
@@ -188,6 +232,110 @@ impl Kernel for Product {
 
     fn scratch(&self) -> usize {
         if self.c.dtype.size() == 2 { self.c.count() * size_of::<f32>() } else { 0 }
+    }
+
+    fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
+        self.wide = scratch;
+        if let Some(tiles) = &mut self.tiles {
+            tiles.placed(scratch, shared);
+        }
+    }
+}
+
+/// A convolution.
+struct Convolve {
+    geometry: ConvGeometry,
+    lhs: Operand,
+    rhs: Operand,
+    out: Target,
+    tiles: Option<FusedLoop>,
+    /// Where the result is made in `f32` if it is narrower.
+    wide: Slot,
+}
+
+impl Convolve {
+    fn new(geometry: ConvGeometry, inputs: Vec<Operand>, out: Target, tiles: Option<FusedLoop>) -> Convolve {
+        let [lhs, rhs]: [Operand; 2] = inputs.try_into().unwrap_or_else(|_| unreachable!("convolution has two operands"));
+        Convolve { geometry, lhs, rhs, out, tiles, wide: 0 }
+    }
+
+    fn run_as<T: Real + Element>(&self, cx: &Context, out: *mut T) {
+        let epilogue = |tile: crate::kernels::gemm::Tile<'_, T>| {
+            if let Some(tiles) = &self.tiles {
+                run_tile(tiles, cx, &tile);
+            }
+        };
+        let epilogue: Option<Epilogue<'_, T>> = if self.tiles.is_some() { Some(&epilogue) } else { None };
+        let (lhs, rhs) = (elements::<T>(cx, &self.lhs), elements::<T>(cx, &self.rhs));
+        // SAFETY: the buffer of the result has that many elements, and only the epilogue reaches it meanwhile.
+        unsafe { convolution_raw(cx.pool, cx.isa, &self.geometry, lhs, rhs, out, self.out.count(), epilogue) };
+    }
+}
+
+/// Runs the epilogue on a tile, row by row where its columns are neighbours, else element by element.
+fn run_tile<T>(tiles: &FusedLoop, cx: &Context, tile: &crate::kernels::gemm::Tile<'_, T>) {
+    if tile.col_stride == 1 || tile.cols == 1 {
+        tiles.run_tile(cx, tile.offset, tile.rows, tile.cols, tile.row_stride.unsigned_abs());
+    } else {
+        for row in 0..tile.rows {
+            let start = tile.offset + row * tile.row_stride.unsigned_abs();
+            tiles.run_tile(cx, start, tile.cols, 1, tile.col_stride.unsigned_abs());
+        }
+    }
+}
+
+impl Kernel for Convolve {
+    fn run(&self, cx: &Context) -> Result<()> {
+        let out = cx.pointer(self.out.slot);
+        match self.out.dtype {
+            DType::F64 => self.run_as::<f64>(cx, out.cast()),
+            DType::F32 => self.run_as::<f32>(cx, out.cast()),
+            narrow => {
+                let wide = cx.pointer(self.wide);
+                self.run_as::<f32>(cx, wide.cast());
+                // SAFETY: scratch() asked for an f32 for each element of the result.
+                unsafe { block::convert(cx.isa, DType::F32, narrow, wide, out, self.out.count()) };
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let g = &self.geometry;
+        let mut out = format!(
+            "convolution {} b{} {:?} by b{} {:?}, strides {:?}, dilations {:?} {:?}, groups {} {} -> b{} {:?}",
+            self.out.dtype,
+            self.lhs.slot,
+            self.lhs.dims(),
+            self.rhs.slot,
+            self.rhs.dims(),
+            g.strides,
+            g.lhs_dilation,
+            g.rhs_dilation,
+            g.feature_groups,
+            g.batch_groups,
+            self.out.slot,
+            self.out.dims
+        );
+        if let Some(tiles) = &self.tiles {
+            out += &format!(", then {}", tiles.program().describe());
+        }
+        out
+    }
+
+    fn cost(&self) -> Cost {
+        let g = &self.geometry;
+        let taps = g.kernel.iter().product::<usize>() * g.in_features / g.feature_groups;
+        let holes: usize = g.lhs_dilation.iter().product();
+        let extra = self.tiles.as_ref().map_or(Cost::default(), Kernel::cost);
+        Cost {
+            flops: (2 * self.out.count() * taps / holes) as u64 + extra.flops,
+            bytes: (self.lhs.bytes() + self.rhs.bytes() + self.out.bytes()) as u64 + extra.bytes,
+        }
+    }
+
+    fn scratch(&self) -> usize {
+        if self.out.dtype.size() == 2 { self.out.count() * size_of::<f32>() } else { 0 }
     }
 
     fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {

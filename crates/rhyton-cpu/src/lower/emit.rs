@@ -11,7 +11,7 @@ use super::view::View;
 use crate::fuse::cluster::Cluster;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::memory::Memory;
-use crate::plan::{Buffer, Kernel, Place, Plan, Slot, Step};
+use crate::plan::{Buffer, Place, Plan, Slot, Step};
 
 /// An operand of a kernel: a strided part of a buffer.
 #[derive(Clone, Debug)]
@@ -241,6 +241,6 @@ fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Result<Step
     let program = cluster.program(&|t| if t == result { Some(output.slot) } else { slots.slots[t] });
     reads.extend(cluster.reads().iter().filter(|&&t| t != result).map(|&t| slots.get(t)));
     writes.extend(made.iter().map(|&t| slots.get(t)));
-    let kernel: Box<dyn Kernel> = super::contract::with_epilogue(&call.op, inputs, output, program)?;
+    let kernel = super::contract::with_epilogue(&call.op, inputs, output, program);
     Ok(Step { kernel, reads, writes })
 }

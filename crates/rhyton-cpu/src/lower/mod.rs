@@ -245,7 +245,7 @@ impl Lowering {
     }
 
     fn contract(&mut self, op: &Op, mut inputs: Vec<View>, dtype: DType, dims: &[usize]) -> View {
-        if !contract::reads_views(op, dtype) {
+        if !contract::reads_views(op, dtype, &inputs) {
             inputs = inputs.iter().map(|v| View::dense(self.dense(v), &v.dims)).collect();
         }
         for view in &mut inputs {

@@ -121,16 +121,6 @@ impl Units {
         out
     }
 
-    /// The tensors a unit computes.
-    pub fn writes(&self, unit: usize) -> Vec<usize> {
-        match &self.units[unit].body {
-            Body::Fused(cluster) => cluster.tensors().collect(),
-            Body::Call(call) => call.outputs.clone(),
-            Body::Contract(call, cluster) => call.outputs.iter().copied().chain(cluster.tensors()).collect(),
-            Body::Merged(_) => Vec::new(),
-        }
-    }
-
     /// The units that must come before `unit`.
     pub fn before(&self, unit: usize) -> Vec<usize> {
         let mut out: Vec<usize> = self.units[unit].before.iter().map(|&u| self.find(u)).collect();
