@@ -369,7 +369,8 @@ impl Generator {
         let features = if elements.is_multiple_of(2) { 2 } else { 1 };
         let groups = 1 + self.below(features);
         let spatial = [elements / features, 1];
-        let kernel = self.constant_like(dtype, &[1 + self.below(3), 1, features / groups, 2 * groups]);
+        let kernel = [1 + self.below(3), 1, features / groups, 2 * groups];
+        let kernel = self.constant_like(dtype, &kernel);
         let op = Convolution {
             dims: ConvDims {
                 lhs_batch: 0,
