@@ -10,6 +10,7 @@
 
 pub mod activations;
 pub mod backend;
+pub mod callbacks;
 pub mod constraints;
 mod dtype_policy;
 mod error;
@@ -25,6 +26,7 @@ pub mod random;
 pub mod regularizers;
 pub mod saving;
 mod tensor;
+pub mod trainer;
 mod variable;
 
 pub use dtype_policy::DTypePolicy;
@@ -43,6 +45,7 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::initializers::*;
     pub use crate::layers::*;
+    pub use crate::model::{Model, Sequential};
     pub use crate::ops;
     pub use crate::ops::Axes;
     pub use crate::{

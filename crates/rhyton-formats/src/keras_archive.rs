@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `metadata.json` | `{"keras_version": …, "date_saved": …}` |
 //! | `config.json` | the model's configuration |
-//! | `model.weights.h5` | the weights |
+//! | `model.weights.h5` | the weights, see [`crate::hdf5`] |
 //! | `assets/…` | files of layers, such as vocabularies |
 //!
 //! Keras stores the members without compression; both ways are read. This module carries the members' bytes and does not look
@@ -21,7 +21,7 @@ use crate::error::{Error, Place, Result, io_error, memory};
 
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
-/// The name of the weights inside the archive, for messages.
+/// The name of the weights inside the archive, for messages and for [`crate::hdf5::H5File::from_member`].
 pub const WEIGHTS: &str = "model.weights.h5";
 const ASSETS: &str = "assets/";
 

@@ -3,6 +3,7 @@
 //! | Module | Files |
 //! | --- | --- |
 //! | [`npy`], [`npz`] | NumPy's `.npy` and `.npz` |
+//! | [`hdf5`] | `.h5`, `.weights.h5` and the weights inside `.keras` |
 //! | [`keras_archive`] | the `.keras` container |
 //! | [`tfrecord`], [`tfevents`] | TFRecord files and TensorBoard's event files |
 //! | [`atomic`] | replacing a file without ever leaving half of one |
@@ -17,6 +18,7 @@
 
 pub mod atomic;
 pub mod error;
+pub mod hdf5;
 pub mod keras_archive;
 pub mod npy;
 pub mod npz;

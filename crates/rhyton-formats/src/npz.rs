@@ -72,7 +72,7 @@ pub fn write(path: impl AsRef<Path>, arrays: &[(&str, &Array)]) -> Result<()> {
 /// Writes a `.npz` file atomically, stored or deflated.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with(path: impl AsRef<Path>, arrays: &[(&str, &Array)], compression: Compression) -> Result<()> {
     let path = path.as_ref();
     atomic::replace(path, |file| encode(file, path, arrays, compression).map(drop))

@@ -394,7 +394,7 @@ pub fn describe(layer: &dyn Layer) -> String {
 
 /// Implements [`LayerObject`] for a struct with a field `base: Base` whose other fields are Keras's configuration.
 #[macro_export]
-macro_rules! keras_layer {
+macro_rules! keras_layer_object {
     ($name:ident) => {
         impl $crate::layers::LayerObject for $name {
             fn base(&self) -> &$crate::layers::Base {
@@ -413,6 +413,14 @@ macro_rules! keras_layer {
                 self
             }
         }
+    };
+}
+
+/// [`keras_layer_object!`] and the builder methods that every layer has: `name`, `trainable`, `dtype`.
+#[macro_export]
+macro_rules! keras_layer {
+    ($name:ident) => {
+        $crate::keras_layer_object!($name);
 
         impl $name {
             /// Names the layer.
