@@ -166,7 +166,8 @@ impl Generator {
 
     fn unary(&mut self) {
         use UnaryKind::*;
-        let (x, kind) = (self.float().value, self.pick(&[Tanh, Logistic, Sin, Cos, Abs, Neg, Erf, Atan, Exp, Log1p, Sqrt]));
+        let (x, kind) =
+            (self.float().value, self.pick(&[Tanh, Logistic, Sin, Cos, Abs, Neg, Erf, Atan, Exp, Log1p, Sqrt]));
         self.add(false, |b| match kind {
             // Within the domain, and far from where it grows.
             Exp => {
@@ -369,7 +370,8 @@ impl Generator {
         let features = if elements.is_multiple_of(2) { 2 } else { 1 };
         let groups = 1 + self.below(features);
         let spatial = [elements / features, 1];
-        let kernel = self.constant_like(dtype, &[1 + self.below(3), 1, features / groups, 2 * groups]);
+        let kernel = [1 + self.below(3), 1, features / groups, 2 * groups];
+        let kernel = self.constant_like(dtype, &kernel);
         let op = Convolution {
             dims: ConvDims {
                 lhs_batch: 0,

@@ -20,7 +20,8 @@ use crate::trainer::Trainer;
 use crate::variable::Variable;
 
 pub use config::deserialize_layer;
-pub(crate) use config::{CustomObjects, serialize_layer};
+pub use config::CustomObjects;
+pub(crate) use config::serialize_layer;
 pub(crate) use graph::is_input;
 pub use graph::FunctionalGraph;
 pub use history::{CallNode, History};
