@@ -166,7 +166,8 @@ impl Generator {
 
     fn unary(&mut self) {
         use UnaryKind::*;
-        let (x, kind) = (self.float().value, self.pick(&[Tanh, Logistic, Sin, Cos, Abs, Neg, Erf, Atan, Exp, Log1p, Sqrt]));
+        let (x, kind) =
+            (self.float().value, self.pick(&[Tanh, Logistic, Sin, Cos, Abs, Neg, Erf, Atan, Exp, Log1p, Sqrt]));
         self.add(false, |b| match kind {
             // Within the domain, and far from where it grows.
             Exp => {

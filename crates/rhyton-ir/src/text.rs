@@ -162,7 +162,8 @@ impl<'t> Parser<'t> {
         if depth > DEEPEST {
             return Err(error(line, format!("graphs nested more than {DEEPEST} deep"), "flatten them"));
         }
-        let header = text.strip_suffix('{').and_then(|t| t.trim_end().strip_suffix(')')).and_then(|t| t.split_once('('));
+        let header =
+            text.strip_suffix('{').and_then(|t| t.trim_end().strip_suffix(')')).and_then(|t| t.split_once('('));
         let Some((label, parameters)) = header else {
             return Err(error(line, format!("{text:?} does not begin a graph"), "write `graph(%0: float32[2]) {`"));
         };
@@ -183,7 +184,11 @@ impl<'t> Parser<'t> {
             }
             if number.trim().parse() != Ok(graph.nodes().len()) {
                 let next = graph.nodes().len();
-                return Err(error(line, format!("node %{} is the next after %{next}", number.trim()), "count nodes up"));
+                return Err(error(
+                    line,
+                    format!("node %{} is the next after %{next}", number.trim()),
+                    "count nodes up",
+                ));
             }
             self.node(&mut graph, line, rest.trim(), depth)?;
         }
@@ -274,7 +279,8 @@ fn parse_values(graph: &Graph, line: usize, text: &str) -> Result<Vec<Value>> {
         ((value.output as usize) < node.types.len()).then_some(value)
     };
     let value = |text: &str| {
-        one(text).ok_or_else(|| error(line, format!("{text:?} is not a value above"), "write `%0`, or `%0.1` of several"))
+        one(text)
+            .ok_or_else(|| error(line, format!("{text:?} is not a value above"), "write `%0`, or `%0.1` of several"))
     };
     if text.trim().is_empty() { Ok(Vec::new()) } else { text.split(',').map(value).collect() }
 }

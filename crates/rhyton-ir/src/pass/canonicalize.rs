@@ -57,6 +57,7 @@ pub fn canonicalize(graph: &Graph) -> Result<Graph> {
 }
 
 /// What a rule makes of a node.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, soon taken apart")]
 enum Simplified {
     /// Values that are there already, or that the rule has added.
     Values(Vec<Value>),

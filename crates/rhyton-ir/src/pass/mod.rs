@@ -76,6 +76,7 @@ fn print(when: &str, before: Option<&Graph>, graph: &Graph) {
 }
 
 /// What becomes of a node in [`rewrite`].
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, soon taken apart")]
 pub(crate) enum Rewrite {
     /// It stays as it is.
     Keep,
@@ -87,10 +88,7 @@ pub(crate) enum Rewrite {
 
 /// Builds a graph anew, node by node. `f` sees the new graph so far, each operation but parameters, and its operands
 /// in the new graph.
-pub(crate) fn rewrite(
-    graph: &Graph,
-    mut f: impl FnMut(&mut Graph, &Op, &[Value]) -> Result<Rewrite>,
-) -> Result<Graph> {
+pub(crate) fn rewrite(graph: &Graph, mut f: impl FnMut(&mut Graph, &Op, &[Value]) -> Result<Rewrite>) -> Result<Graph> {
     let mut out = Graph::new();
     let mut renamed = Renamed::new(graph);
     for (index, node) in graph.nodes().iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::dead_code::eliminate_dead_code;
 use super::Renamed;
+use super::dead_code::eliminate_dead_code;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::op::{Cond, Op, Remat, Scan};

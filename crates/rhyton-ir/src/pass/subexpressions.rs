@@ -73,7 +73,7 @@ fn identical(a: &Op, b: &Op) -> bool {
     if inner_a.is_empty() || inner_a.len() != inner_b.len() {
         return a == b;
     }
-    let bare = |op: &Op, count: usize| op.with_subgraphs(vec![Arc::new(Graph::new()); count]);
+    let bare = |op: &Op, count: usize| op.with_subgraphs(std::iter::repeat_n(Arc::default(), count).collect());
     let attributes = match (bare(a, inner_a.len()), bare(b, inner_b.len())) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,

@@ -70,7 +70,13 @@ fn simplify_binary(g: &View, kind: BinaryKind, x: Value, y: Value, dtype: DType)
         And | Or if dtype == DType::Bool => {
             let (value, other) = left.map(|n| (n, y)).or_else(|| right.map(|n| (n, x)))?;
             let is_neutral = (value != 0.0) == (kind == And);
-            Simplified::value(if is_neutral { other } else if other == y { x } else { y })
+            Simplified::value(if is_neutral {
+                other
+            } else if other == y {
+                x
+            } else {
+                y
+            })
         }
         Div | Rem | Pow | Maximum | Minimum | Atan2 | And | Or | Xor | NextAfter => None,
         ShiftLeft | ShiftRightArithmetic | ShiftRightLogical if right == Some(0.0) => Simplified::value(x),

@@ -61,7 +61,9 @@ fn keeps_all(op: &Op, shape: &[Dim]) -> bool {
         // Equal shapes place the axes in order; of equal type, nothing is repeated.
         Op::BroadcastInDim(_) | Op::Reshape(_) => true,
         // A step over an axis of size 1 takes all of it.
-        Op::Slice(op) => op.start.iter().all(|&s| s == 0) && op.stride.iter().zip(shape).all(|(&s, d)| s == 1 || d.is(1)),
+        Op::Slice(op) => {
+            op.start.iter().all(|&s| s == 0) && op.stride.iter().zip(shape).all(|(&s, d)| s == 1 || d.is(1))
+        }
         Op::Transpose(op) => op.permutation.iter().enumerate().all(|(i, &p)| i == p),
         Op::Reverse(op) => op.axes.iter().all(|&a| shape[a].is(1)),
         Op::DynamicSlice(_) => shape.iter().all(|d| d.known().is_some()),
@@ -130,8 +132,7 @@ fn simplify_transpose(g: &View, op: &Transpose, x: Value) -> Option<Simplified> 
 fn simplify_dynamic_slice(g: &View, op: &DynamicSlice, inputs: &[Value]) -> Option<Simplified> {
     let shape = g.ty(inputs[0]).shape.known()?;
     let sizes = op.sizes.known()?;
-    let starts: Vec<f64> =
-        inputs[1..].iter().map(|&v| Some(g.scalar(v)?.data().get_f64(0))).collect::<Option<_>>()?;
+    let starts: Vec<f64> = inputs[1..].iter().map(|&v| Some(g.scalar(v)?.data().get_f64(0))).collect::<Option<_>>()?;
     let start: Vec<usize> = (0..shape.len()).map(|a| (starts[a].max(0.0) as usize).min(shape[a] - sizes[a])).collect();
     let limit = start.iter().zip(&sizes).map(|(s, n)| Dim::Known(s + n)).collect();
     Simplified::node(Slice { stride: vec![1; start.len()], start, limit }, &inputs[..1])
