@@ -18,6 +18,8 @@ mod error;
 pub mod initializers;
 mod jit;
 pub mod layers;
+pub mod losses;
+pub mod metrics;
 pub mod model;
 pub mod naming;
 mod nest;
