@@ -24,11 +24,14 @@ pub mod model;
 pub mod naming;
 mod nest;
 pub mod ops;
+pub mod optimizers;
 mod promotion;
 pub mod random;
 pub mod regularizers;
 pub mod saving;
 mod tensor;
+#[cfg(test)]
+mod testing;
 pub mod trainer;
 mod variable;
 
@@ -53,6 +56,7 @@ pub mod prelude {
     pub use crate::ops;
     pub use crate::ops::Axes;
     pub use crate::regularizers::*;
+    pub use crate::optimizers::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
