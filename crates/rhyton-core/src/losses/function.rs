@@ -81,7 +81,7 @@ impl fmt::Debug for Function {
 /// use rhyton_core::{Tensor, losses, ops};
 ///
 /// let loss = losses::custom("cubed", |t, p| ops::mean(&ops::absolute(&((p - t) * (p - t) * (p - t))), -1, false));
-/// let value = loss.compute(&Tensor::new([2, 1], vec![0.0f32, 1.0]), &Tensor::new([2, 1], vec![2.0f32, 1.0]), None, None)?;
+/// let value = loss.compute(&Tensor::new([2, 1], vec![0.0f32, 1.0]), &Tensor::new([2, 1], vec![2.0f32, 1.0]), None)?;
 /// assert_eq!(value.item()?, 4.0);
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
@@ -102,11 +102,23 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 /// Keras's function of a name (or the cross-entropy by shapes), as a loss that is called `as_name`.
 pub(crate) fn named(name: &str, as_name: &str) -> Result<LossFunctionWrapper> {
-    let function = match name.to_lowercase().as_str() {
-        "crossentropy" | "ce" => Function::Crossentropy,
-        _ => keras(name, Map::new())?,
-    };
+    let function = if is_by_shape(name) { Function::Crossentropy } else { keras(name, Map::new())? };
     Ok(LossFunctionWrapper { function, name: as_name.to_owned(), reduction: Reduction::default() })
+}
+
+/// Whether a name stands for the cross-entropy that the shapes ask for.
+pub(super) fn is_by_shape(name: &str) -> bool {
+    matches!(name.to_lowercase().as_str(), "crossentropy" | "ce")
+}
+
+/// The cross-entropy that the shapes ask for, called `as_name`.
+pub(super) fn by_shape(y_true: &Tensor, y_pred: &Tensor, as_name: &str) -> Result<LossFunctionWrapper> {
+    let name = match is_binary_or_sparse_categorical(y_true, y_pred) {
+        (true, _) => "binary_crossentropy",
+        (_, true) => "sparse_categorical_crossentropy",
+        _ => "categorical_crossentropy",
+    };
+    named(name, as_name)
 }
 
 fn keras(name: &str, arguments: Map<String, Value>) -> Result<Function> {
@@ -146,23 +158,30 @@ impl LossFunctionWrapper {
         self
     }
 
-    /// The values, without looking at ranks first.
-    pub(crate) fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+}
+
+impl Loss for LossFunctionWrapper {
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
         match &self.function {
             Function::Keras { class, .. } => class.call(y_true, y_pred),
-            Function::Crossentropy => {
-                let name = match is_binary_or_sparse_categorical(y_true, y_pred) {
-                    (true, _) => "binary_crossentropy",
-                    (_, true) => "sparse_categorical_crossentropy",
-                    _ => "categorical_crossentropy",
-                };
-                named(name, name)?.values(y_true, y_pred)
-            }
+            Function::Crossentropy => by_shape(y_true, y_pred, &self.name)?.call(y_true, y_pred),
             Function::Custom { function, .. } => {
                 let (y_true, y_pred) = same_rank(y_true, y_pred, true);
                 function(&y_true, &y_pred).check().cloned()
             }
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
+    fn dtype(&self) -> DType {
+        DType::F32
     }
 }
 
@@ -204,22 +223,4 @@ pub(crate) fn wrapper(config: Value) -> Result<LossFunctionWrapper> {
     let function = keras(name, config.arguments)?;
     let name = config.name.unwrap_or_else(|| "loss_function_wrapper".into());
     Ok(LossFunctionWrapper { function, name, reduction: config.reduction })
-}
-
-impl Loss for LossFunctionWrapper {
-    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
-        self.values(y_true, y_pred)
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn reduction(&self) -> Reduction {
-        self.reduction
-    }
-
-    fn dtype(&self) -> DType {
-        DType::F32
-    }
 }

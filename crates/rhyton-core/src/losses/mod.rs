@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::saving::{self, Class, KerasObject, Written, unknown};
 use crate::tensor::Tensor;
+use crate::trainer::Spec;
 
 pub use circle::*;
 pub use crossentropy::*;
@@ -113,27 +114,35 @@ impl LossRef {
     /// The loss of a batch: the values of the samples, weighted, masked and reduced. Arguments are converted to the
     /// loss's dtype first.
     ///
-    /// Steps count where `mask` says so, or the mask that `y_pred` carries, and that of the loss's own values.
+    /// Steps count where the mask that `y_pred` carries says so, and that of the loss's own values.
     ///
     /// # Errors
-    /// If the shapes of labels, predictions, weights and mask do not fit each other.
-    pub fn compute(
-        &self,
-        y_true: &Tensor,
-        y_pred: &Tensor,
-        sample_weight: Option<&Tensor>,
-        mask: Option<&Tensor>,
-    ) -> Result<Tensor> {
+    /// If the shapes of labels, predictions and weights do not fit each other.
+    pub fn compute(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result<Tensor> {
         let dtype = self.loss.dtype();
         let within = |e: crate::Error| e.within(self.loss.name());
         let values = self.loss.call(&y_true.cast(dtype).without_mask(), &y_pred.cast(dtype).without_mask());
         let values = values.map_err(within)?;
-        let mask = match (mask.or(y_pred.mask()), values.mask()) {
+        let mask = match (y_pred.mask(), values.mask()) {
             (Some(given), Some(own)) => Some(crate::ops::logical_and(given, own)),
             (given, own) => given.or(own).cloned(),
         };
         let reduction = self.loss.reduction();
         reduction::reduce_weighted(&values, sample_weight, mask.as_ref(), reduction, dtype).map_err(within)
+    }
+
+    /// Itself, or for `"crossentropy"` the loss that the shapes ask for.
+    ///
+    /// # Errors
+    /// None today; shapes that fit no loss are refused by [`LossRef::compute`].
+    pub fn for_shapes(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<LossRef> {
+        match &self.written {
+            Written::Name(name) if function::is_by_shape(name) => {
+                let chosen = function::by_shape(y_true, y_pred, name)?;
+                Ok(LossRef::written_as(Arc::new(chosen), self.written.clone()))
+            }
+            _ => Ok(self.clone()),
+        }
     }
 
     /// As Keras writes it into what `compile` was given.
@@ -167,6 +176,18 @@ impl std::ops::Deref for LossRef {
 impl<L: Loss + 'static> From<L> for LossRef {
     fn from(loss: L) -> LossRef {
         LossRef::written_as(Arc::new(loss), Written::Object)
+    }
+}
+
+impl<L: Loss + 'static> From<L> for Spec<LossRef> {
+    fn from(loss: L) -> Spec<LossRef> {
+        Spec::One(loss.into())
+    }
+}
+
+impl From<LossRef> for Spec<LossRef> {
+    fn from(loss: LossRef) -> Spec<LossRef> {
+        Spec::One(loss)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::variable::Variable;
 #[derive(Clone, Debug)]
 pub(super) struct AccuracyByShape {
     base: MetricBase,
-    chosen: Arc<OnceLock<Box<dyn Metric>>>,
+    chosen: Arc<OnceLock<Arc<dyn Metric>>>,
 }
 
 impl AccuracyByShape {
@@ -27,13 +27,21 @@ impl AccuracyByShape {
     }
 
     fn choose(&self, y_true: &Tensor, y_pred: &Tensor) -> &dyn Metric {
-        let name = || self.name().to_owned();
-        let chosen = self.chosen.get_or_init(|| match is_binary_or_sparse_categorical(y_true, y_pred) {
-            (true, _) => Box::new(BinaryAccuracy::new().name(name())),
-            (_, true) => Box::new(SparseCategoricalAccuracy::new().name(name())),
-            _ => Box::new(CategoricalAccuracy::new().name(name())),
-        });
-        &**chosen
+        &**self.chosen.get_or_init(|| choose(y_true, y_pred, self.name()))
+    }
+}
+
+/// Whether a name stands for the accuracy that the shapes ask for.
+pub(super) fn is_by_shape(name: &str) -> bool {
+    matches!(name.to_lowercase().as_str(), "accuracy" | "acc")
+}
+
+/// The accuracy that the shapes ask for, called `name`.
+pub(super) fn choose(y_true: &Tensor, y_pred: &Tensor, name: &str) -> Arc<dyn Metric> {
+    match is_binary_or_sparse_categorical(y_true, y_pred) {
+        (true, _) => Arc::new(BinaryAccuracy::new().name(name)),
+        (_, true) => Arc::new(SparseCategoricalAccuracy::new().name(name)),
+        _ => Arc::new(CategoricalAccuracy::new().name(name)),
     }
 }
 

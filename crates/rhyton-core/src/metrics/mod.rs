@@ -29,6 +29,7 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::saving::{self, KerasObject, Written};
 use crate::tensor::Tensor;
+use crate::trainer::Spec;
 use crate::variable::Variable;
 
 pub use accuracy::*;
@@ -183,6 +184,21 @@ impl MetricRef {
         self.name.as_deref().unwrap_or_else(|| self.metric.name())
     }
 
+    /// The metric for one output of a model: one that was given by a name anew, with variables of its own, and for
+    /// `"accuracy"` the one that the shapes ask for.
+    ///
+    /// # Errors
+    /// If a metric of the name cannot be made without arguments.
+    pub fn for_shapes(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<MetricRef> {
+        match &self.written {
+            Written::Name(name) if by_shape::is_by_shape(name) => {
+                Ok(MetricRef::written_as(by_shape::choose(y_true, y_pred, name), self.written.clone()))
+            }
+            Written::Name(name) => name.parse(),
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// The values by name.
     ///
     /// # Errors
@@ -232,6 +248,18 @@ impl<M: Metric + 'static> From<M> for MetricRef {
     }
 }
 
+impl<M: Metric + 'static> From<M> for Spec<MetricRef> {
+    fn from(metric: M) -> Spec<MetricRef> {
+        Spec::One(metric.into())
+    }
+}
+
+impl From<MetricRef> for Spec<MetricRef> {
+    fn from(metric: MetricRef) -> Spec<MetricRef> {
+        Spec::One(metric)
+    }
+}
+
 impl std::str::FromStr for MetricRef {
     type Err = crate::Error;
 
@@ -239,7 +267,7 @@ impl std::str::FromStr for MetricRef {
     /// shapes of the first batch ask for.
     fn from_str(name: &str) -> Result<MetricRef> {
         let written = Written::Name(name.to_owned());
-        if matches!(name.to_lowercase().as_str(), "accuracy" | "acc") {
+        if by_shape::is_by_shape(name) {
             return Ok(MetricRef::written_as(Arc::new(by_shape::AccuracyByShape::new(name)), written));
         }
         Ok(MetricRef::written_as(saving::from_json(&name.into(), "metric", table::CLASSES)?, written))
