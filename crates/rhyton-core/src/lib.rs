@@ -24,6 +24,7 @@ pub mod model;
 pub mod naming;
 mod nest;
 pub mod ops;
+pub mod optimizers;
 mod promotion;
 pub mod random;
 pub mod regularizers;
