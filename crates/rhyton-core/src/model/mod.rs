@@ -21,8 +21,8 @@ use crate::variable::Variable;
 
 pub use config::deserialize_layer;
 pub(crate) use config::{CustomObjects, serialize_layer};
-pub(crate) use graph::is_input;
 pub use graph::FunctionalGraph;
+pub(crate) use graph::is_input;
 pub use history::{CallNode, History};
 pub use sequential::Sequential;
 
