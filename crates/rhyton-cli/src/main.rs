@@ -6,6 +6,7 @@ mod arrays;
 mod command;
 mod curves;
 mod error;
+mod presets;
 
 use std::process::ExitCode;
 
