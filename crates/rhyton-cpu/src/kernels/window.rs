@@ -11,7 +11,7 @@
 
 use rhyton_ir::op::ReduceKind;
 
-use super::fold::{Fold, Foldable};
+use super::fold::{Fold, Foldable, is_nan};
 use super::gemm::Shared;
 use super::math::per_isa;
 use crate::isa::Isa;
@@ -60,7 +60,10 @@ impl WindowAxis {
         (before, after): (i64, i64),
         (base_dilation, window_dilation): (usize, usize),
     ) -> WindowAxis {
-        assert!(window > 0 && stride > 0 && base_dilation > 0 && window_dilation > 0, "a window of 0 or one that rests");
+        assert!(
+            window > 0 && stride > 0 && base_dilation > 0 && window_dilation > 0,
+            "a window of 0 or one that rests"
+        );
         let dilated = if size == 0 { 0 } else { (size as i64 - 1) * base_dilation as i64 + 1 };
         let room = dilated + before + after - ((window as i64 - 1) * window_dilation as i64 + 1);
         let out = if room < 0 { 0 } else { room as usize / stride + 1 };
@@ -113,9 +116,11 @@ impl<'a> Cut<'a> {
         }
         let mut tap = [0; MAX_AXES];
         'taps: loop {
-            let offset = self.axes.iter().enumerate().try_fold(0, |offset, (d, axis)| {
-                Some(offset * axis.size + axis.element(at[d], tap[d])?)
-            });
+            let offset = self
+                .axes
+                .iter()
+                .enumerate()
+                .try_fold(0, |offset, (d, axis)| Some(offset * axis.size + axis.element(at[d], tap[d])?));
             if let Some(offset) = offset {
                 f(offset * self.inner);
             }
@@ -166,7 +171,8 @@ fn windows<O: Fold>(pool: &Pool, isa: Isa, axes: &[WindowAxis], x: &[O::X], out:
     let task = |task: usize| {
         let (first, last) = (task * share, ((task + 1) * share).min(all));
         // SAFETY: each task has its own positions of the result.
-        let out = unsafe { std::slice::from_raw_parts_mut(to.get().add(first * cut.inner), (last - first) * cut.inner) };
+        let out =
+            unsafe { std::slice::from_raw_parts_mut(to.get().add(first * cut.inner), (last - first) * cut.inner) };
         fold_windows::<O>(isa, &cut, (first, positions), x, out);
     };
     let tasks = all.div_ceil(share);
@@ -225,12 +231,16 @@ pub fn select_and_scatter<T: Foldable>(
     if dx.is_empty() {
         return;
     }
-    let chunk = if cut.inner % 64 == 0 { 64 } else { RUN };
+    let chunk = if cut.inner.is_multiple_of(64) { 64 } else { RUN };
     let chunks = cut.inner.div_ceil(chunk);
     let to = Shared(dx.as_mut_ptr());
     let task = |task: usize| {
         let (outer, first) = (task / chunks, task % chunks * chunk);
-        let channels = Channels { first, last: (first + chunk).min(cut.inner), dx: Shared(to.get().wrapping_add(outer * cut.x_len)) };
+        let channels = Channels {
+            first,
+            last: (first + chunk).min(cut.inner),
+            dx: Shared(to.get().wrapping_add(outer * cut.x_len)),
+        };
         let x = &x[outer * cut.x_len..(outer + 1) * cut.x_len];
         let source = &source[outer * cut.out_len..(outer + 1) * cut.out_len];
         if max { select_max(isa, &cut, x, source, &channels) } else { select_min(isa, &cut, x, source, &channels) }
@@ -291,7 +301,7 @@ fn select<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels
                 winner[..len].fill(0);
             } else {
                 for ((best, winner), &x) in best.iter_mut().zip(winner.iter_mut()).zip(x) {
-                    let wins = better(x, *best) | ((x != x) & (*best == *best));
+                    let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
                     *best = if wins { x } else { *best };
                     *winner = if wins { tap } else { *winner };
                 }
@@ -324,7 +334,8 @@ mod tests {
     /// The elements of the window at `position`, flat, in row-major order.
     fn window(axes: &[WindowAxis], position: &[usize]) -> Vec<usize> {
         axes.iter().zip(position).fold(vec![0], |found, (axis, &at)| {
-            let taps = |base: usize| (0..axis.window).filter_map(move |tap| Some(base * axis.size + axis.element(at, tap)?));
+            let taps =
+                |base: usize| (0..axis.window).filter_map(move |tap| Some(base * axis.size + axis.element(at, tap)?));
             found.into_iter().flat_map(taps).collect()
         })
     }

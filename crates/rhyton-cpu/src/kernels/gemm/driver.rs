@@ -2,7 +2,7 @@
 
 use super::dots::{COLS, ROWS};
 use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
-use super::pack::{along, prefetch};
+use super::pack::{along, prefetch, prefetch_write};
 use super::packed::{Cut, Shared, offset_of, pack_all, pack_panel};
 use super::view::{Axis, Elements, Pos, Run, Space, View};
 use super::{BLOCK_K, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
@@ -512,9 +512,25 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             ReadA::Columns => {
                 a.positions(&a.cols, k.0, k.1, &mut s.k);
                 a.runs(&a.rows, a.fine(&a.rows), m0, m1, &mut s.row_runs);
+                let joined = a.coarse(&a.rows);
+                if joined.is_some() {
+                    a.runs(&a.rows, a.fine(&a.rows) + 1, m0, m1, &mut s.k_coarse);
+                }
+                // Where all taps along a coordinate are inside the image, they are one run.
+                let joins = |run: &Run| {
+                    joined.is_some_and(|(d, reach)| {
+                        let at = origin.at[d] + run.pos.at[d];
+                        at >= 0 && at + reach < a.space.extent[d]
+                    })
+                };
                 let ld = m.next_multiple_of(16);
-                // SAFETY: as above, with `ld` ≥ `m`.
-                unsafe { along(self.isa, a, origin, &s.k, &s.row_runs, s.a.get(len * ld).as_mut_ptr(), ld) };
+                let mut to = s.a.get(len * ld).as_mut_ptr();
+                for part in s.k.chunk_by(|x, y| joins(x) == joins(y)) {
+                    let runs = if joins(&part[0]) { &s.k_coarse } else { &s.row_runs };
+                    // SAFETY: as above, with `ld` ≥ `m`; the parts are `len` rows of the copy together.
+                    unsafe { along(self.isa, a, origin, part, runs, to, ld) };
+                    to = to.wrapping_add(part.len() * ld);
+                }
                 s.fine.clear();
                 s.fine.push(len);
                 ld
@@ -526,6 +542,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
     fn point(&self, s: &mut Scratch<T>, origin: Pos, width: usize, k: (usize, usize)) {
         let kernels = T::kernels(self.isa).of_width(width);
         let tallest = kernels[kernels.len() - 1].0;
+        let (fine_box, coarse_box) = (Reach::of(&s.k_fine), Reach::of(&s.k_coarse));
         s.pointers.clear();
         s.groups.clear();
         let mut first = 0;
@@ -551,12 +568,22 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                         })
                     };
                     coarse = joined.is_some_and(inside);
-                    for run in if coarse { &s.k_coarse } else { &s.k_fine } {
-                        let start = origin.plus(run.pos);
-                        for i in 0..height {
-                            let pos = start.plus(s.rows[row(i)].pos);
-                            let inside = a.holds(pos.at);
-                            s.pointers.push(if inside { data.wrapping_offset(pos.offset) } else { zeros::<T>() });
+                    let runs = if coarse { &s.k_coarse } else { &s.k_fine };
+                    let near = if coarse { &coarse_box } else { &fine_box };
+                    if (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
+                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| s.rows[row(i)].pos.offset);
+                        for run in runs {
+                            let start = data.wrapping_offset(origin.offset + run.pos.offset);
+                            s.pointers.extend(offsets[..height].iter().map(|&offset| start.wrapping_offset(offset)));
+                        }
+                    } else {
+                        for run in runs {
+                            let start = origin.plus(run.pos);
+                            for i in 0..height {
+                                let pos = start.plus(s.rows[row(i)].pos);
+                                let inside = a.holds(pos.at);
+                                s.pointers.push(if inside { data.wrapping_offset(pos.offset) } else { zeros::<T>() });
+                            }
                         }
                     }
                 }
@@ -645,13 +672,23 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         // While one group of rows is computed, the next ones of A (if they have not been read yet) and a part of the
         // next panel of B come from the outer caches, which are too far away to wait for.
         let len: usize = s.fine.iter().sum();
-        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first && s.fine.len() == 1;
+        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first;
         let packed = matches!(self.read_b, ReadB::Packed);
+        let line = 64 / size_of::<T>();
         let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
         for (i, group) in s.groups.iter().enumerate() {
-            if in_place && let Some(next) = s.groups.get(i + 1) {
-                for &row in &s.pointers[next.pointers..next.pointers + next.rows] {
-                    (0..len).step_by(64 / size_of::<T>()).for_each(|k| prefetch(row.wrapping_add(k)));
+            if let Some(next) = s.groups.get(i + 1) {
+                if in_place {
+                    // Of several runs the last has what is new: the earlier ones are lines of the image that the rows
+                    // before have read.
+                    let lens = if next.coarse { &s.coarse } else { &s.fine };
+                    let last = next.pointers + (lens.len() - 1) * next.height;
+                    for &row in &s.pointers[last..last + next.rows] {
+                        (0..lens[lens.len() - 1]).step_by(line).for_each(|k| prefetch(row.wrapping_add(k)));
+                    }
+                }
+                for &row in &s.c[next.first..next.first + next.rows] {
+                    (0..cols).step_by(line).for_each(|j| prefetch_write(row.wrapping_add(col + j)));
                 }
             }
             if packed {
@@ -757,6 +794,30 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 self.finish(batch, 0, (first, last), start, &s.offsets);
             });
         });
+    }
+}
+
+/// How far runs reach from a row's position, in each coordinate.
+struct Reach {
+    least: [i32; 3],
+    most: [i32; 3],
+}
+
+impl Reach {
+    fn of(runs: &[Run]) -> Reach {
+        let (mut least, mut most) = ([0; 3], [0; 3]);
+        for run in runs {
+            for d in 0..3 {
+                least[d] = least[d].min(run.pos.at[d]);
+                most[d] = most[d].max(run.pos.at[d]);
+            }
+        }
+        Reach { least, most }
+    }
+
+    /// Whether all runs of a row at `at` start inside the image.
+    fn keeps_inside<T>(&self, view: &View<'_, T>, at: [i32; 3]) -> bool {
+        (0..3).all(|d| at[d] + self.least[d] >= 0 && at[d] + self.most[d] < view.space.extent[d])
     }
 }
 
