@@ -11,3 +11,4 @@ pub mod math;
 pub mod reduce;
 pub mod scratch;
 pub mod simd;
+pub mod window;

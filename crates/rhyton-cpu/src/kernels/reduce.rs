@@ -216,7 +216,11 @@ pub fn arg_reduce<T: Foldable>(
             for row in task * rows..((task + 1) * rows).min(outer) {
                 let row_x = &x[row * len..(row + 1) * len];
                 let mut best = [row_x[0]];
-                if max { short_rows::<T::Max>(isa, row_x, len, &mut best) } else { short_rows::<T::Min>(isa, row_x, len, &mut best) }
+                if max {
+                    short_rows::<T::Max>(isa, row_x, len, &mut best)
+                } else {
+                    short_rows::<T::Min>(isa, row_x, len, &mut best)
+                }
                 let found = row_x.iter().position(|x| *x == best[0] || x != x);
                 // SAFETY: each task has its own rows.
                 unsafe { *to.get().add(row) = found.expect("the extreme is one of the elements") as i32 };
@@ -276,8 +280,18 @@ mod tests {
     }
 
     const SIZES: [(usize, usize, usize); 12] = [
-        (1, 1, 1), (3, 0, 2), (5, 15, 1), (7, 17, 1), (2, 255, 1), (3, 4097, 1), (2, 200_003, 1), (1, 3, 5), (2, 600, 17),
-        (3, 33, 300), (100, 10, 1), (0, 4, 3),
+        (1, 1, 1),
+        (3, 0, 2),
+        (5, 15, 1),
+        (7, 17, 1),
+        (2, 255, 1),
+        (3, 4097, 1),
+        (2, 200_003, 1),
+        (1, 3, 5),
+        (2, 600, 17),
+        (3, 33, 300),
+        (100, 10, 1),
+        (0, 4, 3),
     ];
 
     #[test]
@@ -293,7 +307,10 @@ mod tests {
                         let (o, i) = (at / inner, at % inner);
                         let all = (0..len).map(|l| f64::from(x[(o * len + l) * inner + i]));
                         let (exact, size) = all.fold((0.0, 0.0), |(sum, size), x: f64| (sum + x, size + x.abs()));
-                        assert!((f64::from(sum) - exact).abs() <= 1e-6 * size, "{isa} {outer} {len} {inner}: {sum} {exact}");
+                        assert!(
+                            (f64::from(sum) - exact).abs() <= 1e-6 * size,
+                            "{isa} {outer} {len} {inner}: {sum} {exact}"
+                        );
                     }
                     assert_eq!(*first.get_or_insert_with(|| out.clone()), out);
                 }
@@ -324,14 +341,16 @@ mod tests {
                         assert_eq!((largest[c], least[c]), (f32::NEG_INFINITY, f32::INFINITY));
                         continue;
                     }
-                    let best = column.iter().position(|x| x.is_nan()).unwrap_or_else(|| {
-                        (0..len).fold(0, |best, i| if column[i] > column[best] { i } else { best })
-                    });
+                    let best = column
+                        .iter()
+                        .position(|x| x.is_nan())
+                        .unwrap_or_else(|| (0..len).fold(0, |best, i| if column[i] > column[best] { i } else { best }));
                     assert_eq!(at[c] as usize, best, "{isa} {outer} {len} {inner}");
                     assert!(largest[c] == column[best] || largest[c].is_nan() && column[best].is_nan());
-                    let worst = column.iter().position(|x| x.is_nan()).unwrap_or_else(|| {
-                        (0..len).fold(0, |best, i| if column[i] < column[best] { i } else { best })
-                    });
+                    let worst = column
+                        .iter()
+                        .position(|x| x.is_nan())
+                        .unwrap_or_else(|| (0..len).fold(0, |best, i| if column[i] < column[best] { i } else { best }));
                     assert_eq!(least_at[c] as usize, worst, "{isa} {outer} {len} {inner}");
                     assert!(least[c] == column[worst] || least[c].is_nan() && column[worst].is_nan());
                 }

@@ -2,7 +2,7 @@
 
 use super::dots::{COLS, ROWS};
 use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
-use super::pack::{along, prefetch};
+use super::pack::{along, prefetch, prefetch_write};
 use super::packed::{Cut, Shared, offset_of, pack_all, pack_panel};
 use super::view::{Axis, Elements, Pos, Run, Space, View};
 use super::{BLOCK_K, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
@@ -645,13 +645,23 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         // While one group of rows is computed, the next ones of A (if they have not been read yet) and a part of the
         // next panel of B come from the outer caches, which are too far away to wait for.
         let len: usize = s.fine.iter().sum();
-        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first && s.fine.len() == 1;
+        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first;
         let packed = matches!(self.read_b, ReadB::Packed);
+        let line = 64 / size_of::<T>();
         let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
         for (i, group) in s.groups.iter().enumerate() {
-            if in_place && let Some(next) = s.groups.get(i + 1) {
-                for &row in &s.pointers[next.pointers..next.pointers + next.rows] {
-                    (0..len).step_by(64 / size_of::<T>()).for_each(|k| prefetch(row.wrapping_add(k)));
+            if let Some(next) = s.groups.get(i + 1) {
+                if in_place {
+                    // Of several runs the last has what is new: the earlier ones are lines of the image that the rows
+                    // before have read.
+                    let lens = if next.coarse { &s.coarse } else { &s.fine };
+                    let last = next.pointers + (lens.len() - 1) * next.height;
+                    for &row in &s.pointers[last..last + next.rows] {
+                        (0..lens[lens.len() - 1]).step_by(line).for_each(|k| prefetch(row.wrapping_add(k)));
+                    }
+                }
+                for &row in &s.c[next.first..next.first + next.rows] {
+                    (0..cols).step_by(line).for_each(|j| prefetch_write(row.wrapping_add(col + j)));
                 }
             }
             if packed {
