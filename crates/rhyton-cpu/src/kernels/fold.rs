@@ -31,6 +31,13 @@ pub trait Foldable: Element {
     type Min: Fold<X = Self>;
 }
 
+/// Whether `x` is NaN, for any type; the compiler makes vectors of it.
+#[inline(always)]
+#[expect(clippy::eq_op, reason = "NaN alone differs from itself")]
+pub(crate) fn is_nan<T: Copy + PartialEq>(x: T) -> bool {
+    x != x
+}
+
 /// Addition.
 pub struct Sum<X>(std::marker::PhantomData<X>);
 /// Multiplication.

@@ -8,7 +8,7 @@
 
 use rhyton_ir::op::ReduceKind;
 
-use super::fold::{Fold, Foldable};
+use super::fold::{Fold, Foldable, is_nan};
 use super::gemm::Shared;
 use super::math::per_isa;
 use super::scratch;
@@ -221,7 +221,7 @@ pub fn arg_reduce<T: Foldable>(
                 } else {
                     short_rows::<T::Min>(isa, row_x, len, &mut best)
                 }
-                let found = row_x.iter().position(|x| *x == best[0] || x != x);
+                let found = row_x.iter().position(|x| *x == best[0] || is_nan(*x));
                 // SAFETY: each task has its own rows.
                 unsafe { *to.get().add(row) = found.expect("the extreme is one of the elements") as i32 };
             }
@@ -264,7 +264,7 @@ fn arg_columns<T: Foldable>(x: &[T], inner: usize, first: usize, out: &mut [i32]
     out.fill(0);
     for (row, x) in x.chunks_exact(inner).enumerate().skip(1) {
         for ((best, out), &x) in best.iter_mut().zip(out.iter_mut()).zip(&x[first..]) {
-            let wins = better(x, *best) | ((x != x) & (*best == *best));
+            let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
             *best = if wins { x } else { *best };
             *out = if wins { row as i32 } else { *out };
         }

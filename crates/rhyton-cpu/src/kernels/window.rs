@@ -11,7 +11,7 @@
 
 use rhyton_ir::op::ReduceKind;
 
-use super::fold::{Fold, Foldable};
+use super::fold::{Fold, Foldable, is_nan};
 use super::gemm::Shared;
 use super::math::per_isa;
 use crate::isa::Isa;
@@ -231,7 +231,7 @@ pub fn select_and_scatter<T: Foldable>(
     if dx.is_empty() {
         return;
     }
-    let chunk = if cut.inner % 64 == 0 { 64 } else { RUN };
+    let chunk = if cut.inner.is_multiple_of(64) { 64 } else { RUN };
     let chunks = cut.inner.div_ceil(chunk);
     let to = Shared(dx.as_mut_ptr());
     let task = |task: usize| {
@@ -301,7 +301,7 @@ fn select<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels
                 winner[..len].fill(0);
             } else {
                 for ((best, winner), &x) in best.iter_mut().zip(winner.iter_mut()).zip(x) {
-                    let wins = better(x, *best) | ((x != x) & (*best == *best));
+                    let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
                     *best = if wins { x } else { *best };
                     *winner = if wins { tap } else { *winner };
                 }

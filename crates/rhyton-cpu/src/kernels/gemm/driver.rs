@@ -526,6 +526,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
     fn point(&self, s: &mut Scratch<T>, origin: Pos, width: usize, k: (usize, usize)) {
         let kernels = T::kernels(self.isa).of_width(width);
         let tallest = kernels[kernels.len() - 1].0;
+        let (fine_box, coarse_box) = (Reach::of(&s.k_fine), Reach::of(&s.k_coarse));
         s.pointers.clear();
         s.groups.clear();
         let mut first = 0;
@@ -551,12 +552,22 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                         })
                     };
                     coarse = joined.is_some_and(inside);
-                    for run in if coarse { &s.k_coarse } else { &s.k_fine } {
-                        let start = origin.plus(run.pos);
-                        for i in 0..height {
-                            let pos = start.plus(s.rows[row(i)].pos);
-                            let inside = a.holds(pos.at);
-                            s.pointers.push(if inside { data.wrapping_offset(pos.offset) } else { zeros::<T>() });
+                    let runs = if coarse { &s.k_coarse } else { &s.k_fine };
+                    let near = if coarse { &coarse_box } else { &fine_box };
+                    if (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
+                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| s.rows[row(i)].pos.offset);
+                        for run in runs {
+                            let start = data.wrapping_offset(origin.offset + run.pos.offset);
+                            s.pointers.extend(offsets[..height].iter().map(|&offset| start.wrapping_offset(offset)));
+                        }
+                    } else {
+                        for run in runs {
+                            let start = origin.plus(run.pos);
+                            for i in 0..height {
+                                let pos = start.plus(s.rows[row(i)].pos);
+                                let inside = a.holds(pos.at);
+                                s.pointers.push(if inside { data.wrapping_offset(pos.offset) } else { zeros::<T>() });
+                            }
                         }
                     }
                 }
@@ -767,6 +778,30 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 self.finish(batch, 0, (first, last), start, &s.offsets);
             });
         });
+    }
+}
+
+/// How far runs reach from a row's position, in each coordinate.
+struct Reach {
+    least: [i32; 3],
+    most: [i32; 3],
+}
+
+impl Reach {
+    fn of(runs: &[Run]) -> Reach {
+        let (mut least, mut most) = ([0; 3], [0; 3]);
+        for run in runs {
+            for d in 0..3 {
+                least[d] = least[d].min(run.pos.at[d]);
+                most[d] = most[d].max(run.pos.at[d]);
+            }
+        }
+        Reach { least, most }
+    }
+
+    /// Whether all runs of a row at `at` start inside the image.
+    fn keeps_inside<T>(&self, view: &View<'_, T>, at: [i32; 3]) -> bool {
+        (0..3).all(|d| at[d] + self.least[d] >= 0 && at[d] + self.most[d] < view.space.extent[d])
     }
 }
 

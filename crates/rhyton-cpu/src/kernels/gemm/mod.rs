@@ -129,6 +129,7 @@ pub struct BatchDim {
 
 /// The right operand.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made a call, on the stack")]
 pub enum Rhs<'a, T> {
     /// As it is.
     View(View<'a, T>),
@@ -242,7 +243,6 @@ impl<T> Tile<'_, T> {
 pub type Epilogue<'a, T> = &'a (dyn Fn(Tile<'_, T>) + Sync);
 
 /// A product, or a batch of them.
-
 pub struct Gemm<'a, T> {
     /// The left operand, `m` by `k`.
     pub a: View<'a, T>,

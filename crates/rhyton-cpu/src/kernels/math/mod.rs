@@ -15,6 +15,7 @@ use half::{bf16, f16};
 use rhyton_ir::Element;
 use rhyton_ir::op::{BinaryKind, Direction, UnaryKind};
 
+use super::fold;
 use crate::isa::Isa;
 
 /// Compiles `$body` once an instruction set, with fused multiplication and addition or without, and picks one of them.
@@ -151,7 +152,7 @@ pub fn is_finite<T: Element>(x: &[T], out: &mut [bool]) {
 /// If the lengths differ.
 pub fn is_nan<T: Element>(x: &[T], out: &mut [bool]) {
     assert_eq!(x.len(), out.len(), "operand and result");
-    map1(x, out, |x| x != x);
+    map1(x, out, fold::is_nan);
 }
 
 /// `y[i] = f(x[i])`.
@@ -235,7 +236,7 @@ where
     B: Copy + From<u8> + std::ops::Add<Output = B> + std::ops::Sub<Output = B>,
 {
     let zero = T::from_f64(0.0);
-    if x != x || y != y {
+    if fold::is_nan(x) || fold::is_nan(y) {
         return T::from_f64(f64::NAN);
     }
     if x == y {

@@ -14,6 +14,9 @@ use super::{double, map1, map2, next_after, per_isa};
 
 /// 1.5 · 2^23: adding it leaves the nearest integer in the low bits.
 const ROUND: f32 = 12_582_912.0;
+/// ln 2 = 355 / 512 - this; the first is exact times any exponent.
+const LN_2_HIGH: f32 = 355.0 / 512.0;
+const LN_2_REST: f32 = 2.121_944_4e-4;
 /// 1.5 · 2^52, likewise.
 const ROUND64: f64 = 6_755_399_441_055_744.0;
 
@@ -139,9 +142,8 @@ fn exp2_int(n: i32) -> f32 {
 fn exp_parts<const FMA: bool>(x: f32) -> (i32, f32) {
     let shifted = fma::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    // ln 2 in two parts, the first of so few bits that n times it is exact.
-    let r = fma::<FMA>(n, -0.693_359_375, x);
-    let r = fma::<FMA>(n, 2.121_944_4e-4, r);
+    let r = fma::<FMA>(n, -LN_2_HIGH, x);
+    let r = fma::<FMA>(n, LN_2_REST, r);
     let mut p = 1.987_569_2e-4;
     p = fma::<FMA>(p, r, 1.398_199_9e-3);
     p = fma::<FMA>(p, r, 8.333_452e-3);
@@ -191,12 +193,12 @@ fn log<const FMA: bool>(x: f32) -> f32 {
     p = fma::<FMA>(p, m, -1.666_805_8e-1);
     p = fma::<FMA>(p, m, 2.000_071_5e-1);
     p = fma::<FMA>(p, m, -2.499_999_4e-1);
-    p = fma::<FMA>(p, m, 3.333_333_1e-1);
+    p = fma::<FMA>(p, m, 0.333_333_3);
     let square = m * m;
     let mut y = p * m * square;
-    y = fma::<FMA>(e, -2.121_944_4e-4, y);
+    y = fma::<FMA>(e, -LN_2_REST, y);
     y = fma::<FMA>(-0.5, square, y);
-    let result = fma::<FMA>(e, 0.693_359_375, m + y);
+    let result = fma::<FMA>(e, LN_2_HIGH, m + y);
     let result = if x == 0.0 { f32::NEG_INFINITY } else { result };
     let result = if x < 0.0 { f32::NAN } else { result };
     if x < f32::INFINITY { result } else { x }
@@ -244,7 +246,7 @@ fn erf<const FMA: bool>(x: f32) -> f32 {
     near = fma::<FMA>(near, s, -2.676_813_5e-2);
     near = fma::<FMA>(near, s, 1.128_199_25e-1);
     near = fma::<FMA>(near, s, -3.761_253_4e-1);
-    near = fma::<FMA>(near, s, 1.283_791_66e-1);
+    near = fma::<FMA>(near, s, 1.283_791_7e-1);
     let near = fma::<FMA>(near, x, x);
     if t > 0.921_875 { far } else { near }
 }
@@ -255,7 +257,7 @@ const PERIODIC: f32 = 1e5;
 /// `fast` for all, then, if any is out of its range, `slow` for those.
 #[inline(always)]
 fn periodic(x: &[f32], y: &mut [f32], slow: fn(f64) -> f64, fast: impl Fn(f64) -> f64) {
-    let far = |x: f32| !(x.abs() <= PERIODIC);
+    let far = |x: f32| x.is_nan() | (x.abs() > PERIODIC);
     map1(x, y, |x| fast(f64::from(x)) as f32);
     if x.iter().fold(false, |any, &x| any | far(x)) {
         for (y, &x) in y.iter_mut().zip(x).filter(|(_, x)| far(**x)) {
