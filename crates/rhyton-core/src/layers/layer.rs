@@ -111,6 +111,10 @@ pub trait Layer: LayerObject {
         config.insert("trainable".into(), self.base().trainable().into());
         config.insert("dtype".into(), self.base().policy().to_json());
         if let Value::Object(own) = self.own_config() {
+            // Keras writes this one, if there is one, before what the class writes.
+            if let Some(regularizer) = own.get("activity_regularizer").filter(|r| !r.is_null()) {
+                config.insert("activity_regularizer".into(), regularizer.clone());
+            }
             config.extend(own);
         }
         Value::Object(config)
@@ -235,6 +239,10 @@ impl InputShapes {
         let mut shapes = IndexMap::new();
         let named = args.positional.iter().enumerate().map(|(i, n)| (names.get(i).copied().unwrap_or("input"), n));
         for (name, nest) in named.chain(args.named.iter().map(|(k, n)| (k.as_str(), n))) {
+            // Masks make no weights, and Keras does not store their shapes.
+            if name == "mask" || name.ends_with("_mask") {
+                continue;
+            }
             if let Some(nest) = ShapeNest::of(nest) {
                 shapes.insert(name.to_owned(), nest);
             }

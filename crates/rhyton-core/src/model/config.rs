@@ -416,7 +416,11 @@ fn revive(value: &Value, created: &IndexMap<String, Created>) -> Result<Option<N
 /// The symbol that `[layer, call, output]` names; `None` if the call has not been made yet.
 fn find(history: &Value, created: &IndexMap<String, Created>, models_count_from_1: bool) -> Result<Option<Tensor>> {
     let wrong = || {
-        Error::content("Functional", format!("{history} names no output of a layer"), "it must be [layer, call, output]")
+        Error::content(
+            "Functional",
+            format!("{history} names no output of a layer"),
+            "it must be [layer, call, output]",
+        )
     };
     let name = history[0].as_str().ok_or_else(wrong)?;
     let mut call = history[1].as_u64().ok_or_else(wrong)? as usize;
@@ -439,9 +443,7 @@ fn structure_of(value: &Value, created: &IndexMap<String, Created>) -> Result<Ne
             let symbol = find(value, created, true)?;
             symbol.map(Nest::Tensor).ok_or_else(|| missing("Functional", "call that an output names"))
         }
-        Value::Array(items) => {
-            Ok(Nest::List(items.iter().map(|i| structure_of(i, created)).collect::<Result<_>>()?))
-        }
+        Value::Array(items) => Ok(Nest::List(items.iter().map(|i| structure_of(i, created)).collect::<Result<_>>()?)),
         Value::Object(items) => {
             let items = items.iter().map(|(k, i)| Ok((k.clone(), structure_of(i, created)?)));
             Ok(Nest::Dict(items.collect::<Result<_>>()?))

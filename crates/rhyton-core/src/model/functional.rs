@@ -35,14 +35,15 @@ fn from_middle(graph: &FunctionalGraph) -> Result<FunctionalGraph> {
         Ok(input)
     })?;
     for node in graph.nodes().iter().filter(|n| !is_input(n)) {
-        let arguments = node.arguments.map(&mut |t| {
-            Ok(key(t).and_then(|k| fresh.get(&k)).cloned().unwrap_or_else(|| t.clone()))
-        })?;
+        let arguments = node
+            .arguments
+            .map(&mut |t| Ok(key(t).and_then(|k| fresh.get(&k)).cloned().unwrap_or_else(|| t.clone())))?;
         let outputs = call_layer(&node.layer, arguments, &mut Context::default())?;
         for (i, output) in outputs.tensors().into_iter().enumerate() {
             fresh.entry((Arc::as_ptr(node) as usize, i)).or_insert_with(|| output.clone());
         }
     }
-    let outputs = graph.outputs().map(&mut |t| Ok(key(t).and_then(|k| fresh.get(&k)).cloned().unwrap_or_else(|| t.clone())))?;
+    let outputs =
+        graph.outputs().map(&mut |t| Ok(key(t).and_then(|k| fresh.get(&k)).cloned().unwrap_or_else(|| t.clone())))?;
     FunctionalGraph::new(inputs, outputs)
 }

@@ -139,7 +139,12 @@ impl FunctionalGraph {
         if given.len() != symbols.len() {
             return Err(Error::argument(
                 "Model",
-                format!("{} inputs were given, the model takes {}: {:?}", given.len(), symbols.len(), self.input_names()),
+                format!(
+                    "{} inputs were given, the model takes {}: {:?}",
+                    given.len(),
+                    symbols.len(),
+                    self.input_names()
+                ),
                 "pass one tensor an input",
             ));
         }

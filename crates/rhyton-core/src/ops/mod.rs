@@ -10,6 +10,7 @@ pub mod numpy;
 mod operand;
 mod record;
 
+pub(crate) use operand::axis;
 pub use operand::{Axes, Operand};
 pub use record::{Operation, OperationClass, OperationLayer, apply, apply_all};
 

@@ -90,8 +90,8 @@ impl Model {
         let weights = to_hdf5(self, true)?.to_bytes().map_err(|e| format_error(Path::new(WEIGHTS), e))?;
         let metadata = json!({"keras_version": KERAS_VERSION, "date_saved": date(SystemTime::now())});
         Ok(KerasArchive {
-            metadata: metadata.to_string(),
-            config: self.to_json().to_string(),
+            metadata: metadata.to_string().into_bytes(),
+            config: self.to_json().to_string().into_bytes(),
             weights,
             assets: Default::default(),
         })
@@ -126,7 +126,7 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
     let wrap = |e| format_error(path, e);
     let archive = KerasArchive::read(path).map_err(wrap)?;
     let at = path.to_string_lossy();
-    let config: Value = serde_json::from_str(&archive.config).map_err(|error| {
+    let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
     let model = custom.scope(|| model_from_json(&config)).map_err(|e| e.within(&at))?;

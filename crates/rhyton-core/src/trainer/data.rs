@@ -222,7 +222,7 @@ pub struct Generated<F> {
 impl<F, I> Generated<F>
 where
     F: Fn(usize) -> I,
-    I: Iterator<Item = Result<Batch>>,
+    I: Iterator<Item = Result<Batch>> + 'static,
 {
     /// A data set whose pass number `epoch` is what `make(epoch)` gives.
     pub fn new(make: F) -> Generated<F> {
@@ -239,7 +239,7 @@ where
 impl<F, I> Dataset for Generated<F>
 where
     F: Fn(usize) -> I,
-    I: Iterator<Item = Result<Batch>>,
+    I: Iterator<Item = Result<Batch>> + 'static,
 {
     fn batches(&self, pass: &Pass) -> Result<Batches<'_>> {
         Ok(Box::new((self.make)(pass.epoch)))
