@@ -1,6 +1,9 @@
 //! Every primitive's gradient against central differences: once, twice, and forward.
 
-use rhyton_ir::op::Sample;
+use std::sync::Arc;
+
+use rhyton_ir::op::{Remat, Sample, Scan};
+use rhyton_ir::pass::{self, Capabilities};
 use rhyton_ir::{Array, Builder, DType, Error, Graph, Op, Value, grad, interpret};
 
 /// Samples to differentiate: floating-point operands, all of them `float64`, as a difference in fewer bits says nothing.
@@ -108,7 +111,7 @@ fn check_gradient(what: &str, graph: &Graph, inputs: &[Array]) {
 /// The sample's graph with the weighted sum of its outputs; `None` if it has no floating-point output.
 fn scalar_graph(sample: &Sample) -> Option<Graph> {
     let mut graph = sample.graph().unwrap();
-    let outputs = floats(&graph, &graph.outputs().to_vec());
+    let outputs = floats(&graph, graph.outputs());
     if outputs.is_empty() {
         return None;
     }
@@ -219,6 +222,40 @@ fn a_scan_keeps_its_products_for_the_gradient() {
         .collect();
     // One product forward; in reverse the two of its gradient, and not the first again.
     assert_eq!(bodies, [1, 2]);
+}
+
+/// The sample of a recurrent scan as the body of another one, called as `wrap` says.
+fn nested(wrap: impl Fn(Graph) -> Op) -> (Graph, Vec<Array>) {
+    let (_, sample) = samples().find(|(_, s)| matches!(s.op, Op::Scan(_))).unwrap();
+    let inner = sample.graph().unwrap();
+    let mut body = Graph::new();
+    let operands: Vec<Value> = inner.parameter_types().into_iter().map(|ty| body.parameter(ty)).collect();
+    let first = body.push(wrap(inner), &operands).unwrap();
+    body.set_outputs(body.outputs_of(first));
+    let op = Scan { body: Arc::new(body), consts: 1, carries: 2, length: 2.into(), reverse: false };
+    let mut inputs = sample.inputs.clone();
+    inputs[3] = Array::new([2, 3, 2], weights(12, 3));
+    (scalar_graph(&Sample::new(op, inputs.clone())).unwrap(), inputs)
+}
+
+#[test]
+fn control_flow_inside_control_flow_has_gradients() {
+    type Wrap = fn(Graph) -> Op;
+    let wraps: [(&str, Wrap); 2] = [
+        ("scan", |inner| inner.node(inner.outputs()[0]).op.clone()),
+        ("remat of a scan", |inner| Remat { body: Arc::new(inner) }.into()),
+    ];
+    for (what, wrap) in wraps {
+        let (graph, inputs) = nested(wrap);
+        check_gradient(what, &graph, &inputs);
+        let mut first = grad::gradient(&graph, &float_parameters(&graph)).unwrap();
+        let gradients = first.outputs()[1..].to_vec();
+        weighted_sum(&mut first, &gradients, 9);
+        check_gradient(&format!("second derivative of {what}"), &first, &inputs);
+        let optimized = pass::optimize(&first, &Capabilities::none()).unwrap();
+        let same = (value(&first, &inputs) - value(&optimized, &inputs)).abs();
+        assert!(same < 1e-12, "{what}: {same} apart after the passes");
+    }
 }
 
 #[test]
