@@ -18,11 +18,17 @@ fn tolerance(dtype: DType) -> f64 {
     }
 }
 
-fn assert_close(actual: &Array, expected: &Array, what: &str) {
+/// The tolerance of the least exact float dtype among the values of a graph.
+fn tolerance_of(graph: &Graph) -> f64 {
+    let dtypes = graph.nodes().iter().flat_map(|n| &n.types).map(|ty| ty.dtype).filter(|d| d.is_float());
+    dtypes.map(tolerance).fold(0.0, f64::max)
+}
+
+fn assert_close(actual: &Array, expected: &Array, least: f64, what: &str) {
     assert_eq!((actual.dtype(), actual.shape()), (expected.dtype(), expected.shape()), "{what}");
     let (a, e) = (actual.to_f64_vec(), expected.to_f64_vec());
     let scale = e.iter().filter(|x| x.is_finite()).fold(0f64, |m, x| m.max(x.abs()));
-    let limit = tolerance(expected.dtype());
+    let limit = if expected.dtype().is_float() { least.max(tolerance(expected.dtype())) } else { 0.0 };
     for (i, (a, e)) in a.iter().zip(&e).enumerate() {
         let same = a == e || a.is_nan() && e.is_nan();
         let near = (a - e).abs() <= limit * (e.abs() + 0.1 * scale) + limit * 1e-3;
@@ -56,7 +62,7 @@ fn check(backends: &[(String, CpuBackend)], graph: &Graph, inputs: &[Array], wha
                 .unwrap_or_else(|e| panic!("{what}: {e}\n{}", executable.describe()));
         }
         for (j, (a, e)) in outputs.iter().zip(&expected).enumerate() {
-            assert_close(a, e, &format!("{what}, output {j}\n{}", executable.describe()));
+            assert_close(a, e, tolerance_of(graph), &format!("{what}, output {j}\n{}", executable.describe()));
         }
         if i % 2 == 1 {
             let one = bits.take().expect("set by the run on one thread");

@@ -79,7 +79,7 @@ const MOST_ELEMENTS: usize = 200;
 
 impl Generator {
     fn below(&mut self, n: usize) -> usize {
-        (self.random.next() % n as u64) as usize
+        (self.random.next() % n.max(1) as u64) as usize
     }
 
     fn pick<T: Copy>(&mut self, choices: &[T]) -> T {

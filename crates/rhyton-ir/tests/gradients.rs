@@ -240,7 +240,8 @@ fn nested(wrap: impl Fn(Graph) -> Op) -> (Graph, Vec<Array>) {
 
 #[test]
 fn control_flow_inside_control_flow_has_gradients() {
-    let wraps: [(&str, fn(Graph) -> Op); 2] = [
+    type Wrap = fn(Graph) -> Op;
+    let wraps: [(&str, Wrap); 2] = [
         ("scan", |inner| inner.node(inner.outputs()[0]).op.clone()),
         ("remat of a scan", |inner| Remat { body: Arc::new(inner) }.into()),
     ];

@@ -16,7 +16,7 @@ use crate::pool::Pool;
 ///
 /// # Safety
 /// `src` is aligned and valid for `n` elements of `T` that nothing writes meanwhile, if `n` is not 0.
-unsafe fn read<'a, T>(src: *const u8, n: usize) -> &'a [T] {
+pub(crate) unsafe fn read<'a, T>(src: *const u8, n: usize) -> &'a [T] {
     // SAFETY: the caller's guarantee.
     if n == 0 { &[] } else { unsafe { std::slice::from_raw_parts(src.cast(), n) } }
 }
@@ -26,7 +26,7 @@ unsafe fn read<'a, T>(src: *const u8, n: usize) -> &'a [T] {
 /// # Safety
 /// `dst` is aligned and valid for `n` elements of `T` that nothing else reads or writes meanwhile, if `n` is not 0; any
 /// bytes there are a value of `T`, or `T` is only written.
-unsafe fn write<'a, T>(dst: *mut u8, n: usize) -> &'a mut [T] {
+pub(crate) unsafe fn write<'a, T>(dst: *mut u8, n: usize) -> &'a mut [T] {
     // SAFETY: the caller's guarantee.
     if n == 0 { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(dst.cast(), n) } }
 }

@@ -5,15 +5,19 @@ pub(crate) mod order;
 pub(crate) mod units;
 pub(crate) mod view;
 
-mod control;
+mod along;
 mod contract;
+mod control;
 mod copy;
 mod evaluate;
+mod indexing;
+mod random;
 
 use std::collections::HashMap;
 
 use crate::plan::Kernel;
 use emit::{Operand, Target};
+use along::Along;
 use evaluate::Evaluate;
 
 use rhyton_ir::op::ReduceKind;
@@ -307,6 +311,50 @@ pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) ->
         Op::Scan(op) => Box::new(control::ScanKernel::new(op, inputs, outputs)?),
         Op::While(op) => Box::new(control::WhileKernel::new(op, inputs, outputs)?),
         Op::Cond(op) => Box::new(control::CondKernel::new(op, inputs, outputs)?),
-        _ => Box::new(Evaluate::new(op, inputs, outputs)),
+        Op::RngBits(_) => Box::new(random::RandomBits::new(&inputs[0], outputs.remove(0))),
+        Op::Gather(op) => Box::new(indexing::GatherKernel::new(op, &inputs, outputs.remove(0))),
+        Op::Scatter(scatter) => match indexing::ScatterKernel::new(scatter, &inputs, &outputs[0]) {
+            Some(kernel) => Box::new(kernel),
+            None => Box::new(Evaluate::new(op, inputs, outputs)),
+        },
+        Op::ArgReduce(op) => Box::new(Along::arg_reduce(op.max, op.axis, inputs, outputs.remove(0))),
+        Op::Cumulative(op) => Box::new(Along::cumulative(op, inputs, outputs.remove(0))),
+        Op::ReduceWindow(window) => match Along::reduce_window(window, &inputs, &outputs[0]) {
+            Some(kernel) => Box::new(kernel),
+            None => Box::new(Evaluate::new(op, inputs, outputs)),
+        },
+        Op::SelectAndScatter(window) => match Along::select_and_scatter(window, &inputs, &outputs[0]) {
+            Some(kernel) => Box::new(kernel),
+            None => Box::new(Evaluate::new(op, inputs, outputs)),
+        },
+        Op::Sort(_)
+        | Op::TopK(_)
+        | Op::Fft(_)
+        | Op::Cholesky(_)
+        | Op::TriangularSolve(_)
+        | Op::Lu(_)
+        | Op::Qr(_)
+        | Op::Eigh(_)
+        | Op::Svd(_)
+        | Op::CustomCall(_) => Box::new(Evaluate::new(op, inputs, outputs)),
+        Op::Parameter(_)
+        | Op::Constant(_)
+        | Op::Iota(_)
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Compare(_)
+        | Op::Select(_)
+        | Op::Convert(_)
+        | Op::BitcastConvert(_)
+        | Op::BroadcastInDim(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::Slice(_)
+        | Op::Reverse(_)
+        | Op::Reduce(_)
+        | Op::StopGradient(_)
+        | Op::CustomGradient(_)
+        | Op::Remat(_)
+        | Op::Composite(_) => unreachable!("these are views, fused, or flattened before"),
     })
 }

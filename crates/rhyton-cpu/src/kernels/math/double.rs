@@ -102,10 +102,7 @@ fn erf_inv(x: f64) -> f64 {
 
 /// The derivative of `lgamma`: reflection below 0, recurrence up to 10, then the asymptotic series.
 fn digamma(x: f64) -> f64 {
-    if x == 0.0 {
-        return f64::NEG_INFINITY.copysign(-x);
-    }
-    if x < 0.0 {
+    if x <= 0.0 {
         if x == x.floor() {
             return f64::NAN;
         }

@@ -77,6 +77,10 @@ macro_rules! int {
             }
             #[inline(always)]
             fn right_arithmetic(self, by: $t) -> $t {
+                if $t::MIN == 0 {
+                    // Without a sign it is the quotient by a power of 2.
+                    return self.right_logical(by);
+                }
                 let by = (by as $unsigned).min(($t::BITS - 1) as $unsigned);
                 (self as $signed >> by) as $t
             }
