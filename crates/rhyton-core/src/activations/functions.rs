@@ -20,3 +20,9 @@ pub fn relu(x: &Tensor) -> Tensor {
 pub fn tanh(x: &Tensor) -> Tensor {
     ops::tanh(x)
 }
+
+/// `1 / (1 + e⁻ˣ)`.
+#[track_caller]
+pub fn sigmoid(x: &Tensor) -> Tensor {
+    crate::ops::primitives::unary(rhyton_ir::op::UnaryKind::Logistic, x)
+}

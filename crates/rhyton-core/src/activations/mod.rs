@@ -49,6 +49,8 @@ activations! {
     Relu "relu" relu;
     /// `tanh x`.
     Tanh "tanh" tanh;
+    /// `1 / (1 + e⁻ˣ)`.
+    Sigmoid "sigmoid" sigmoid;
 }
 
 impl std::str::FromStr for Activation {

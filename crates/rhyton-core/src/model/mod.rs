@@ -20,7 +20,7 @@ use crate::trainer::Trainer;
 use crate::variable::Variable;
 
 pub use config::deserialize_layer;
-pub(crate) use config::{CustomObjects, serialize_layer};
+pub(crate) use config::{CustomObjects, container_names, serialize_layer};
 pub use graph::FunctionalGraph;
 pub(crate) use graph::is_input;
 pub use history::{CallNode, History};

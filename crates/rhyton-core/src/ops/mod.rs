@@ -8,6 +8,7 @@ pub mod core;
 pub mod nn;
 pub mod numpy;
 mod operand;
+pub(crate) mod primitives;
 mod record;
 
 pub(crate) use operand::axis;
