@@ -107,7 +107,7 @@ fn above_each(weights: &Tensor, p: &Tensor, thresholds: &[f64]) -> Tensor {
     let values = thresholds.iter().map(|&t| t as f32).collect::<Vec<_>>();
     let thresholds = Tensor::new([thresholds.len(), 1, 1], values);
     let found = ops::greater(ops::expand_dims(p, 0), thresholds);
-    ops::sum(&ops::r#where(found, ops::expand_dims(weights, 0), 0.0), 1, false)
+    ops::sum(&ops::where_(found, ops::expand_dims(weights, 0), 0.0), 1, false)
 }
 
 /// The same for even thresholds, in one pass: each sample falls into the bucket of the last threshold below it.
@@ -129,7 +129,7 @@ fn above_buckets(weights: &Tensor, p: &Tensor, thresholds: &[f64], labels: usize
     let sums = ops::segment_sum(&flat(&weights), &flat(&bucket), Some(labels * count), false);
     let sums = ops::reshape(&sums, &[labels as i64, count as i64]);
     let above = ops::flip(&ops::cumsum(&ops::flip(&sums, 1), Some(1), None), 1);
-    ops::transpose(&above, None)
+    ops::transpose(&above, Axes::All)
 }
 
 /// The `k` largest along the last axis as they are, the others as [`NEVER`].
