@@ -18,10 +18,9 @@ mod error;
 pub mod initializers;
 mod jit;
 pub mod layers;
-pub mod model;
 pub mod losses;
 pub mod metrics;
-pub mod optimizers;
+pub mod model;
 pub mod naming;
 mod nest;
 pub mod ops;
@@ -60,8 +59,9 @@ pub mod prelude {
     pub use crate::model::{Model, Sequential};
     pub use crate::ops;
     pub use crate::ops::Axes;
-    pub use crate::regularizers::*;
     pub use crate::optimizers::*;
+    pub use crate::regularizers::*;
+    pub use crate::trainer::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };

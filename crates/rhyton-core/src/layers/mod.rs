@@ -2,9 +2,11 @@
 
 mod base;
 mod call;
+mod inner;
 mod layer;
 
 pub mod core;
+pub mod rnn;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -23,6 +25,7 @@ pub use layer::{
 };
 
 pub use self::core::*;
+pub use rnn::*;
 
 /// A class of layers: its name and how to rebuild one from its configuration.
 pub struct LayerClass {
@@ -34,7 +37,7 @@ pub struct LayerClass {
 
 /// All classes of layers that configurations may name.
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
-    [self::core::CLASSES].into_iter().flatten()
+    [self::core::CLASSES, rnn::CLASSES].into_iter().flatten()
 }
 
 /// Rebuilds a layer whose own configuration is what serde makes of it: takes `name`, `trainable` and `dtype` out for
