@@ -27,7 +27,6 @@ use crate::error::{Error, Result};
 use crate::saving;
 
 pub use callback::{Callback, Logs, Run};
-#[derive(Default)] pub struct ProgressBar; impl ProgressBar{pub fn new()->Self{ProgressBar}} impl Callback for ProgressBar{}
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
 pub use history::History;
