@@ -5,6 +5,9 @@ mod einsum_dense;
 mod embedding;
 mod input_layer;
 mod reversible_embedding;
+mod identity;
+mod input_layer;
+mod masking;
 
 use super::{LayerClass, make};
 
@@ -13,6 +16,9 @@ pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
 pub use input_layer::{Input, InputLayer};
 pub use reversible_embedding::ReversibleEmbedding;
+pub use identity::Identity;
+pub use input_layer::{Input, InputLayer};
+pub use masking::Masking;
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[
@@ -21,4 +27,6 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Embedding", from_config: make::<Embedding> },
     LayerClass { name: "ReversibleEmbedding", from_config: make::<ReversibleEmbedding> },
     LayerClass { name: "InputLayer", from_config: InputLayer::from_config },
+    LayerClass { name: "Identity", from_config: make::<Identity> },
+    LayerClass { name: "Masking", from_config: make::<Masking> },
 ];
