@@ -10,9 +10,9 @@ mod ranked;
 
 pub mod core;
 pub mod rnn;
+
 mod activations;
 mod convolutional;
-mod core;
 mod merging;
 mod normalization;
 mod pooling;
@@ -58,7 +58,6 @@ pub struct LayerClass {
 
 /// All classes of layers that configurations may name.
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
-    [self::core::CLASSES, rnn::CLASSES].into_iter().flatten()
     [
         activations::CLASSES,
         convolutional::CLASSES,
@@ -69,6 +68,7 @@ pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
         preprocessing::CLASSES,
         regularization::CLASSES,
         reshaping::CLASSES,
+        rnn::CLASSES,
     ]
     .into_iter()
     .flatten()

@@ -4,9 +4,8 @@ mod dense;
 mod einsum_dense;
 mod embedding;
 mod input_layer;
-mod reversible_embedding;
 mod identity;
-mod input_layer;
+mod reversible_embedding;
 mod masking;
 
 use super::{LayerClass, make};
@@ -17,7 +16,6 @@ pub use embedding::Embedding;
 pub use input_layer::{Input, InputLayer};
 pub use reversible_embedding::ReversibleEmbedding;
 pub use identity::Identity;
-pub use input_layer::{Input, InputLayer};
 pub use masking::Masking;
 
 /// Every class of this folder.
