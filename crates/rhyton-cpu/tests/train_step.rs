@@ -125,8 +125,7 @@ fn a_warm_mlp_step_allocates_nothing() {
 fn donated_buffers_are_the_outputs() {
     let step = support::mlp(8, 20, 10);
     let executable = compile(&step, 1);
-    let mut arguments: Vec<Array> =
-        step.inputs.iter().map(|x| Array::from_data(x.shape(), x.data().clone())).collect();
+    let mut arguments: Vec<Array> = step.inputs.iter().map(|x| Array::from_data(x.shape(), x.data().clone())).collect();
     let before: Vec<*const u8> = arguments.iter().map(|x| x.data().bytes().as_ptr()).collect();
     let mut outputs = Vec::new();
     executable.run(&mut arguments, &mut outputs).unwrap();

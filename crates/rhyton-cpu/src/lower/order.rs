@@ -63,7 +63,14 @@ impl Lowering {
         let readers: Vec<usize> =
             (0..self.units.units.len()).filter(|&u| live(u) && self.units.reads(u).contains(&tensor)).collect();
         let in_place = !readers.contains(&maker)
-            || matches!(&self.units.units[maker].body, Body::Fused(c) if c.reads_in_place(tensor, outputs[j]));
+            || match &self.units.units[maker].body {
+                Body::Fused(cluster) => cluster.reads_in_place(tensor, outputs[j]),
+                // Tiles are read and written once each; the product itself is made elsewhere.
+                Body::Contract(call, cluster) => {
+                    call.inputs.iter().all(|v| v.tensor != tensor) && cluster.reads_in_place(tensor, outputs[j])
+                }
+                Body::Call(_) | Body::Merged(_) => false,
+            };
         let others: Vec<usize> = readers.iter().copied().filter(|&u| u != maker).collect();
         if in_place && others.iter().all(|&u| !self.units.depends(u, maker, false)) {
             for u in others {
