@@ -1,6 +1,6 @@
 //! From ordered units to the steps of a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhyton_ir::{Array, DType, Error, Graph, Result};
 
@@ -192,10 +192,11 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
         .collect();
     let output_slots: Vec<Slot> = order.outputs.iter().map(|&t| slot_of(t)).collect();
     let memory = Memory::plan(&steps, &mut buffers);
-    let donations: Vec<(Slot, Slot)> =
+    let donations: BTreeMap<Slot, Slot> =
         donated.iter().enumerate().filter_map(|(j, p)| p.map(|p| (parameter_slots[p], output_slots[j]))).collect();
-    let shared =
-        |a: Slot, b: Slot| a == b || memory.shared(a, b) || donations.contains(&(a, b)) || donations.contains(&(b, a));
+    let shared = |a: Slot, b: Slot| {
+        a == b || memory.shared(a, b) || donations.get(&a) == Some(&b) || donations.get(&b) == Some(&a)
+    };
     for (step, &scratch) in steps.iter_mut().zip(&memory.scratch) {
         step.kernel.placed(scratch, &shared);
     }

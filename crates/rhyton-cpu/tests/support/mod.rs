@@ -167,6 +167,23 @@ pub fn mlp(batch: usize, inputs: usize, units: usize) -> Step {
     })
 }
 
+/// Many small dense layers: hundreds of variables.
+pub fn deep(batch: usize, units: usize, layers: usize) -> Step {
+    let mut shapes: Vec<Vec<usize>> = (0..layers).flat_map(|_| [vec![units, units], vec![units]]).collect();
+    shapes.extend([vec![units, 10], vec![10]]);
+    train(&shapes, vec![noise(&[batch, units], 99), labels(batch, 10)], |b, w, x| {
+        let mut h = x[0];
+        for i in 0..layers {
+            h = matmul(b, h, w[2 * i]);
+            h = add_bias(b, h, w[2 * i + 1]);
+            h = relu(b, h);
+        }
+        let y = matmul(b, h, w[2 * layers]);
+        let y = add_bias(b, y, w[2 * layers + 1]);
+        cross_entropy(b, y, x[1])
+    })
+}
+
 fn conv(b: &mut Builder, x: Value, w: Value) -> Value {
     let dims = ConvDims {
         lhs_batch: 0,
