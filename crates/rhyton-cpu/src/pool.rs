@@ -3,6 +3,10 @@
 //! A training step of a small network is a few dozen parallel regions of 20 to 200 µs each, so what counts is how long
 //! it takes to start one and to know that it ended. Workers therefore spin for a little while after each region before
 //! they sleep, and a region is claimed task by task from one atomic word: nothing is allocated, queued or stolen.
+//! `rayon` was measured beside it: an empty region of four tasks on two threads, on a machine that others kept busy too,
+//! took 0.24 µs here (median of 20,000; often the caller has done all four before a worker looks) and 6.2 µs there,
+//! with 5 µs between regions 0.26 and 8.8 µs. The ninth decile tells the other side: with 20 µs between regions, when the
+//! worker had lost its processor or had to be woken, 103 µs here and 42 µs there. A quiet machine was not to be had.
 //!
 //! Work is split by the size of the problem alone, never by [`Pool::threads`]: which thread runs a task has no
 //! influence on the numbers.
@@ -84,7 +88,7 @@ impl Pool {
     /// Calls `task(0)` … `task(tasks - 1)`, each once, in any order and on any thread, and returns when all are done.
     ///
     /// Called from inside a task, or while another thread's region runs, it runs its tasks one after the other. If
-    /// tasks panic, the others still run, then one of the panics goes on in the caller.
+    /// a task panics, the panic goes on in the caller, at the latest when the others have run.
     pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         let alone = tasks <= 1 || self.workers.is_empty() || IN_TASK.get();
         let region = if alone { None } else { self.region.try_lock().ok() };

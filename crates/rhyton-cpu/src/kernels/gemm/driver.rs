@@ -512,9 +512,25 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             ReadA::Columns => {
                 a.positions(&a.cols, k.0, k.1, &mut s.k);
                 a.runs(&a.rows, a.fine(&a.rows), m0, m1, &mut s.row_runs);
+                let joined = a.coarse(&a.rows);
+                if joined.is_some() {
+                    a.runs(&a.rows, a.fine(&a.rows) + 1, m0, m1, &mut s.k_coarse);
+                }
+                // Where all taps along a coordinate are inside the image, they are one run.
+                let joins = |run: &Run| {
+                    joined.is_some_and(|(d, reach)| {
+                        let at = origin.at[d] + run.pos.at[d];
+                        at >= 0 && at + reach < a.space.extent[d]
+                    })
+                };
                 let ld = m.next_multiple_of(16);
-                // SAFETY: as above, with `ld` ≥ `m`.
-                unsafe { along(self.isa, a, origin, &s.k, &s.row_runs, s.a.get(len * ld).as_mut_ptr(), ld) };
+                let mut to = s.a.get(len * ld).as_mut_ptr();
+                for part in s.k.chunk_by(|x, y| joins(x) == joins(y)) {
+                    let runs = if joins(&part[0]) { &s.k_coarse } else { &s.row_runs };
+                    // SAFETY: as above, with `ld` ≥ `m`; the parts are `len` rows of the copy together.
+                    unsafe { along(self.isa, a, origin, part, runs, to, ld) };
+                    to = to.wrapping_add(part.len() * ld);
+                }
                 s.fine.clear();
                 s.fine.push(len);
                 ld
