@@ -45,6 +45,7 @@ pub(crate) const TABLES: &[&[OperationClass]] = &[
     comparison::BINARY,
     comparison::CLASSES,
     creation::CLASSES,
+    creation::MESHGRID,
     cumulative::CLASSES,
     einsum::CLASSES,
     elementwise::UNARY,
