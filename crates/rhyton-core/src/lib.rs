@@ -11,21 +11,27 @@
 pub mod activations;
 pub mod backend;
 pub mod callbacks;
+pub mod config;
 pub mod constraints;
 mod dtype_policy;
 mod error;
 pub mod initializers;
 mod jit;
 pub mod layers;
+pub mod losses;
+pub mod metrics;
 pub mod model;
 pub mod naming;
 mod nest;
 pub mod ops;
+pub mod optimizers;
 mod promotion;
 pub mod random;
 pub mod regularizers;
 pub mod saving;
 mod tensor;
+#[cfg(test)]
+mod testing;
 pub mod trainer;
 mod variable;
 
@@ -43,11 +49,15 @@ pub use variable::{Variable, VariableOptions};
 /// What most programs use.
 pub mod prelude {
     pub use crate::activations::Activation;
+    pub use crate::constraints::*;
     pub use crate::initializers::*;
     pub use crate::layers::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::ops;
     pub use crate::ops::Axes;
+    pub use crate::optimizers::*;
+    pub use crate::regularizers::*;
+    pub use crate::trainer::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };

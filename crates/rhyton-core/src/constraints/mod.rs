@@ -1,5 +1,8 @@
 //! What weights are held to after each update.
 
+mod non_neg;
+mod norm;
+
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +12,9 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::saving::{self, Class, KerasObject};
 use crate::tensor::Tensor;
+
+pub use non_neg::*;
+pub use norm::*;
 
 /// What weights are held to.
 pub trait Constraint: KerasObject {
@@ -20,7 +26,12 @@ pub trait Constraint: KerasObject {
 }
 
 /// Every class that configurations may name.
-pub(crate) const CLASSES: &[Class<dyn Constraint>] = &[];
+pub(crate) const CLASSES: &[Class<dyn Constraint>] = &[
+    Class { name: "MaxNorm", from_config: make::<MaxNorm> },
+    Class { name: "NonNeg", from_config: make::<NonNeg> },
+    Class { name: "UnitNorm", from_config: make::<UnitNorm> },
+    Class { name: "MinMaxNorm", from_config: make::<MinMaxNorm> },
+];
 
 /// Rebuilds one whose configuration is what serde makes of it.
 pub(crate) fn make<C: Constraint + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn Constraint>> {

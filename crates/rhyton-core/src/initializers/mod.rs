@@ -1,6 +1,9 @@
 //! How weights start.
 
 mod constant;
+mod orthogonal;
+mod random;
+mod stft;
 mod variance_scaling;
 
 use std::sync::Arc;
@@ -15,6 +18,9 @@ use crate::saving::{self, Class, KerasObject};
 use crate::tensor::Tensor;
 
 pub use constant::*;
+pub use orthogonal::*;
+pub use random::*;
+pub use stft::*;
 pub use variance_scaling::*;
 
 /// How a weight starts.
@@ -26,11 +32,31 @@ pub trait Initializer: KerasObject {
     fn call(&self, shape: &[usize], dtype: DType) -> Result<Tensor>;
 }
 
-/// Every initializer that configurations may name.
+/// Every initializer that configurations may name; Keras's other names for some of them last.
 pub(crate) const CLASSES: &[Class<dyn Initializer>] = &[
     Class { name: "Zeros", from_config: make::<Zeros> },
     Class { name: "Ones", from_config: make::<Ones> },
+    Class { name: "Constant", from_config: make::<Constant> },
+    Class { name: "Identity", from_config: make::<Identity> },
+    Class { name: "RandomNormal", from_config: make::<RandomNormal> },
+    Class { name: "RandomUniform", from_config: make::<RandomUniform> },
+    Class { name: "TruncatedNormal", from_config: make::<TruncatedNormal> },
+    Class { name: "VarianceScaling", from_config: make::<VarianceScaling> },
     Class { name: "GlorotUniform", from_config: make::<GlorotUniform> },
+    Class { name: "GlorotNormal", from_config: make::<GlorotNormal> },
+    Class { name: "HeUniform", from_config: make::<HeUniform> },
+    Class { name: "HeNormal", from_config: make::<HeNormal> },
+    Class { name: "LecunUniform", from_config: make::<LecunUniform> },
+    Class { name: "LecunNormal", from_config: make::<LecunNormal> },
+    Class { name: "Orthogonal", from_config: make::<Orthogonal> },
+    Class { name: "STFT", from_config: make::<STFT> },
+    Class { name: "zero", from_config: make::<Zeros> },
+    Class { name: "one", from_config: make::<Ones> },
+    Class { name: "normal", from_config: make::<RandomNormal> },
+    Class { name: "uniform", from_config: make::<RandomUniform> },
+    Class { name: "IdentityInitializer", from_config: make::<Identity> },
+    Class { name: "OrthogonalInitializer", from_config: make::<Orthogonal> },
+    Class { name: "STFTInitializer", from_config: make::<STFT> },
 ];
 
 /// Rebuilds an initializer whose configuration is what serde makes of it.

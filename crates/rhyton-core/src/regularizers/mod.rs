@@ -1,5 +1,8 @@
 //! Penalties on weights and outputs that are added to the loss.
 
+mod orthogonal;
+mod powers;
+
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +12,10 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::saving::{self, Class, KerasObject};
 use crate::tensor::Tensor;
+
+pub use orthogonal::*;
+pub use powers::*;
+use powers::{as_float32, factor};
 
 /// A penalty.
 pub trait Regularizer: KerasObject {
@@ -20,7 +27,12 @@ pub trait Regularizer: KerasObject {
 }
 
 /// Every class that configurations may name.
-pub(crate) const CLASSES: &[Class<dyn Regularizer>] = &[];
+pub(crate) const CLASSES: &[Class<dyn Regularizer>] = &[
+    Class { name: "L1", from_config: make::<L1> },
+    Class { name: "L2", from_config: make::<L2> },
+    Class { name: "L1L2", from_config: make::<L1L2> },
+    Class { name: "OrthogonalRegularizer", from_config: make::<OrthogonalRegularizer> },
+];
 
 /// Rebuilds one whose configuration is what serde makes of it.
 pub(crate) fn make<C: Regularizer + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn Regularizer>> {

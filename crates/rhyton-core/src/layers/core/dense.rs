@@ -180,6 +180,12 @@ impl Layer for Dense {
 #[cfg(test)]
 mod tests {
     use crate::prelude::*;
+    use crate::testing::check_layer;
+
+    #[test]
+    fn agrees_with_keras() {
+        check_layer("dense");
+    }
 
     #[test]
     fn gradients_flow_to_the_weights() {
