@@ -63,7 +63,8 @@ impl<'a> Case<'a> {
             self.check_gradients(&outputs, wanted.as_array().unwrap())?;
         }
         for (i, (output, expected)) in outputs.iter().zip(expected).enumerate() {
-            close(&output.eval().map_err(|e| e.to_string())?, &array(expected)).map_err(|e| format!("result {i}: {e}"))?;
+            close(&output.eval().map_err(|e| e.to_string())?, &array(expected))
+                .map_err(|e| format!("result {i}: {e}"))?;
         }
         Ok(())
     }
