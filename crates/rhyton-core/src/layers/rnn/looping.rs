@@ -110,7 +110,8 @@ impl Loop<'_> {
     fn scanned(&self, carries: Vec<Tensor>) -> Result<Looped> {
         let whole = carries.len();
         let slices: Vec<&Tensor> = self.inputs.iter().chain(&self.mask).collect();
-        let types: Vec<TensorType> = carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
+        let types: Vec<TensorType> =
+            carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
         let (captured, trace) = Trace::record(|| {
             trace_function(&types, |arguments| {
                 let (carried, slices) = arguments.split_at(whole);
@@ -132,7 +133,8 @@ impl Loop<'_> {
                 "make it a state of the cell, or set unroll",
             ));
         }
-        let outside = |t: &Tensor| touched.iter().find(|v| v.before.is(t)).map_or_else(|| t.clone(), |v| v.variable.value());
+        let outside =
+            |t: &Tensor| touched.iter().find(|v| v.before.is(t)).map_or_else(|| t.clone(), |v| v.variable.value());
         let consts: Vec<Tensor> = captured.captures().iter().map(outside).collect();
         let scan = Scan {
             body: Arc::new(captured.graph(captured.captures())?),
@@ -157,7 +159,11 @@ impl Loop<'_> {
             ));
         };
         if length == 0 {
-            return Err(Error::shape("unroll", "there is no step", "give sequences of at least one step, or do not unroll"));
+            return Err(Error::shape(
+                "unroll",
+                "there is no step",
+                "give sequences of at least one step, or do not unroll",
+            ));
         }
         let mut outputs = Vec::with_capacity(length);
         for k in 0..length {
@@ -176,7 +182,8 @@ impl Loop<'_> {
             let mut looped = self.last(carries, None);
             if let Some(mask) = masked {
                 let last = slice(mask, if self.backwards { 0 } else { length - 1 });
-                looped.output = choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
+                looped.output =
+                    choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
             }
             return Ok(looped);
         }

@@ -138,7 +138,9 @@ pub(super) fn build(layer: &dyn Recurrent, inputs: &InputShapes) -> Result<()> {
     };
     let dtype = layer.base().variable_dtype();
     let variable = |shape: Shape| {
-        let known = shape.known().ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
+        let known = shape
+            .known()
+            .ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
         let shape: Vec<usize> = std::iter::once(batch).chain(known).collect();
         Ok(Variable::state(&naming::path_of("rnn_state"), Array::zeros(dtype, shape)))
     };
