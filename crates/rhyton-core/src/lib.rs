@@ -55,8 +55,9 @@ pub mod prelude {
     pub use crate::model::{Model, Sequential};
     pub use crate::ops;
     pub use crate::ops::Axes;
-    pub use crate::regularizers::*;
     pub use crate::optimizers::*;
+    pub use crate::regularizers::*;
+    pub use crate::trainer::*;
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };

@@ -44,3 +44,9 @@ pub fn relu_with(x: &Tensor, negative_slope: f64, max_value: Option<f64>, thresh
     }
     y
 }
+
+/// `1 / (1 + e⁻ˣ)`.
+#[track_caller]
+pub fn sigmoid(x: &Tensor) -> Tensor {
+    crate::ops::primitives::unary(rhyton_ir::op::UnaryKind::Logistic, x)
+}

@@ -65,6 +65,24 @@ pub trait Layer: LayerObject {
         &["inputs"]
     }
 
+    /// The name of Keras's Python class, which automatic names are made of, where it is not that of the configuration.
+    fn python_class(&self) -> &'static str {
+        self.class_name()
+    }
+
+    /// The layer as a cell that recurrent layers step through time, if it is one.
+    fn as_cell(&self) -> Option<&dyn super::Cell> {
+        None
+    }
+
+    /// Sets the state that stateful recurrent layers keep between calls back to zeros.
+    ///
+    /// # Errors
+    /// If the state cannot be assigned.
+    fn reset_state(&self) -> Result<()> {
+        self.children().iter().try_for_each(|(_, layer)| layer.reset_state())
+    }
+
     /// Inner layers by Keras's attribute names, in the order in which Keras tracks them.
     fn children(&self) -> Vec<(String, LayerRef)> {
         Vec::new()
@@ -106,23 +124,12 @@ pub trait Layer: LayerObject {
 
     /// Keras's configuration: what every layer has, then the class's own.
     fn config(&self) -> Value {
-        let mut config = Map::new();
-        config.insert("name".into(), self.name().into());
-        config.insert("trainable".into(), self.base().trainable().into());
-        config.insert("dtype".into(), self.base().policy().to_json());
-        if let Value::Object(own) = self.own_config() {
-            // Keras writes this one, if there is one, before what the class writes.
-            if let Some(regularizer) = own.get("activity_regularizer").filter(|r| !r.is_null()) {
-                config.insert("activity_regularizer".into(), regularizer.clone());
-            }
-            config.extend(own);
-        }
-        Value::Object(config)
+        config_with(self.name(), self.base(), self.own_config())
     }
 
     /// The name: the one given, or the next automatic one.
     fn name(&self) -> &str {
-        self.base().name_or(self.class_name())
+        self.base().name_or(self.python_class())
     }
 
     /// What Keras stores to rebuild the weights on loading; `None` for what is not built.
@@ -183,6 +190,22 @@ pub trait Layer: LayerObject {
         let trained = own.iter().filter(|w| w.trainable());
         trained.chain(own.iter().filter(|w| !w.trainable())).cloned().collect()
     }
+}
+
+/// Keras's configuration: `name`, `trainable` and `dtype`, then the class's own.
+pub(crate) fn config_with(name: &str, base: &Base, own: Value) -> Value {
+    let mut config = Map::new();
+    config.insert("name".into(), name.into());
+    config.insert("trainable".into(), base.trainable().into());
+    config.insert("dtype".into(), base.policy().to_json());
+    if let Value::Object(own) = own {
+        // Keras writes this one, if there is one, before what the class writes.
+        if let Some(regularizer) = own.get("activity_regularizer").filter(|r| !r.is_null()) {
+            config.insert("activity_regularizer".into(), regularizer.clone());
+        }
+        config.extend(own);
+    }
+    Value::Object(config)
 }
 
 /// The state of one call that goes through nested layers.

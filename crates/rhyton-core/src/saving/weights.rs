@@ -28,7 +28,7 @@ fn entries(model: &Model) -> Vec<Entry> {
     if let Some(optimizer) = model.optimizer() {
         entries.push(Entry {
             group: "optimizer".into(),
-            name: optimizer.name(),
+            name: optimizer.name().to_owned(),
             described: format!("optimizer {}", optimizer.name()),
             variables: optimizer.variables(),
         });
@@ -122,7 +122,12 @@ fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
         if array.shape() != variable.shape() {
             return Err(Error::shape(
                 inside(&place),
-                format!("the file has shape {:?} but {} has {:?}", array.shape(), variable.describe(), variable.shape()),
+                format!(
+                    "the file has shape {:?} but {} has {:?}",
+                    array.shape(),
+                    variable.describe(),
+                    variable.shape()
+                ),
                 "load the weights of a model with the same layers",
             ));
         }
