@@ -35,7 +35,7 @@ use crate::regularizers::RegularizerRef;
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct Conv<const N: usize> {
     #[serde(skip)]
     base: Base,

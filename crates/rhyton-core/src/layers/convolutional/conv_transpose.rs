@@ -25,7 +25,7 @@ use crate::regularizers::RegularizerRef;
 /// # Errors
 /// If `output_padding` is not below the strides; if strides and dilation are both above 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct ConvTranspose<const N: usize> {
     #[serde(skip)]
     base: Base,

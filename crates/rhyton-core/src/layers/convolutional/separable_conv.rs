@@ -26,7 +26,7 @@ use crate::regularizers::RegularizerRef;
 /// # References
 /// Chollet, 2016, <https://arxiv.org/abs/1610.02357>.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct SeparableConv<const N: usize> {
     #[serde(skip)]
     base: Base,

@@ -21,7 +21,7 @@ use crate::tensor::Tensor;
 /// # Errors
 /// If nothing is left.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct Cropping<const N: usize> {
     #[serde(skip)]
     base: Base,
