@@ -30,7 +30,7 @@ pub fn relu_with(x: &Tensor, negative_slope: f64, max_value: Option<f64>, thresh
         return ops::leaky_relu(x, negative_slope);
     }
     let mut y = if threshold != 0.0 {
-        ops::where_(ops::greater(x, threshold), x, 0.0)
+        ops::r#where(ops::greater(x, threshold), x, 0.0)
     } else if max_value == Some(6.0) {
         ops::relu6(x)
     } else {
@@ -43,4 +43,10 @@ pub fn relu_with(x: &Tensor, negative_slope: f64, max_value: Option<f64>, thresh
         y = y - ops::relu(&(threshold - x)) * negative_slope;
     }
     y
+}
+
+/// `1 / (1 + e⁻ˣ)`.
+#[track_caller]
+pub fn sigmoid(x: &Tensor) -> Tensor {
+    crate::ops::primitives::unary(rhyton_ir::op::UnaryKind::Logistic, x)
 }

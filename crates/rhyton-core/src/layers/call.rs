@@ -9,7 +9,7 @@ use super::layer::{Context, InputShapes, Layer, LayerRef, build_layer, describe}
 use crate::error::{Error, Result};
 use crate::model::{CallNode, History};
 use crate::nest::{Args, Nest};
-use crate::tensor::{Tensor, here};
+use crate::tensor::{Tensor, Trace, here};
 
 /// Calls of layers, as users write them.
 pub trait Call {
@@ -130,7 +130,9 @@ fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
 /// Runs the layer on placeholders to learn the types of its outputs, and gives symbols that remember the call.
 fn record_call(layer: &LayerRef, args: Args, cx: &Context) -> Result<Nest> {
     let abstracted = args.map(&mut |t| Ok(Tensor::placeholder(t.ty().clone())))?;
-    let outputs = call_layer(layer, abstracted, &mut Context::new(cx.training))?;
+    // What the layer assigns on the way (states, moving averages) depends on placeholders and is not carried out.
+    let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut Context::new(cx.training)));
+    let outputs = outputs?;
     let node = Arc::new(CallNode {
         layer: Arc::clone(layer),
         index: layer.base().next_call(),

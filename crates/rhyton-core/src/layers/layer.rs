@@ -65,6 +65,24 @@ pub trait Layer: LayerObject {
         &["inputs"]
     }
 
+    /// The name of Keras's Python class, which automatic names are made of, where it is not that of the configuration.
+    fn python_class(&self) -> &'static str {
+        self.class_name()
+    }
+
+    /// The layer as a cell that recurrent layers step through time, if it is one.
+    fn as_cell(&self) -> Option<&dyn super::Cell> {
+        None
+    }
+
+    /// Sets the state that stateful recurrent layers keep between calls back to zeros.
+    ///
+    /// # Errors
+    /// If the state cannot be assigned.
+    fn reset_state(&self) -> Result<()> {
+        self.children().iter().try_for_each(|(_, layer)| layer.reset_state())
+    }
+
     /// Inner layers by Keras's attribute names, in the order in which Keras tracks them.
     fn children(&self) -> Vec<(String, LayerRef)> {
         Vec::new()
@@ -111,7 +129,7 @@ pub trait Layer: LayerObject {
 
     /// The name: the one given, or the next automatic one.
     fn name(&self) -> &str {
-        self.base().name_or(self.class_name())
+        self.base().name_or(self.python_class())
     }
 
     /// What Keras stores to rebuild the weights on loading; `None` for what is not built.

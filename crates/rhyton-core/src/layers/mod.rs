@@ -17,6 +17,7 @@ mod pooling;
 mod preprocessing;
 mod regularization;
 mod reshaping;
+mod rnn;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -37,6 +38,7 @@ pub use layer::{
 pub use activations::*;
 pub use convolutional::*;
 pub use self::core::*;
+pub use rnn::*;
 pub use merging::*;
 pub use normalization::*;
 pub use pooling::*;
@@ -65,6 +67,7 @@ pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
         preprocessing::CLASSES,
         regularization::CLASSES,
         reshaping::CLASSES,
+        rnn::CLASSES,
     ]
     .into_iter()
     .flatten()

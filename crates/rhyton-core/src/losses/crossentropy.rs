@@ -141,10 +141,10 @@ pub fn sparse_categorical_crossentropy(
         return ops::sparse_categorical_crossentropy(&t, y_pred, from_logits, axis);
     };
     let valid = ops::not_equal(&t, ignored);
-    let t = ops::where_(&valid, &t, 0);
-    let p = ops::where_(&ops::expand_dims(&valid, axis), y_pred, 0.0);
+    let t = ops::r#where(&valid, &t, 0);
+    let p = ops::r#where(&ops::expand_dims(&valid, axis), y_pred, 0.0);
     let values = ops::sparse_categorical_crossentropy(&t, &p, from_logits, axis);
-    ops::where_(&valid, values, 0.0).with_mask(Some(valid))
+    ops::r#where(&valid, values, 0.0).with_mask(Some(valid))
 }
 
 /// `(1 − p^q) / q` for the probability `p` of the true class.

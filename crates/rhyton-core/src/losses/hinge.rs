@@ -26,7 +26,7 @@ loss! {
 fn signed(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let t = y_true.cast(y_pred.dtype());
     let binary = ops::all(&ops::logical_or(ops::equal(&t, 0), ops::equal(&t, 1)), Axes::All, false);
-    ops::where_(&binary, &t * 2.0 - 1.0, &t)
+    ops::r#where(&binary, &t * 2.0 - 1.0, &t)
 }
 
 /// `mean(max(1 − y_true · y_pred, 0))` over the last axis.

@@ -94,7 +94,7 @@ pub(crate) fn cosine(y_true: &Tensor, y_pred: &Tensor, axis: i64) -> Tensor {
 
 /// `x` over its norm along `axis`, which counts as at least ε.
 fn unit(x: &Tensor, axis: i64) -> Tensor {
-    ops::normalize(x, axis, 2.0, epsilon())
+    ops::normalize(x, axis, 2, Some(epsilon()))
 }
 
 /// `½ e²` where `|e| ≤ delta`, else `delta · |e| − ½ delta²`; the mean over the last axis.
@@ -103,7 +103,7 @@ pub fn huber(y_true: &Tensor, y_pred: &Tensor, delta: f64) -> Tensor {
     let error = p - t;
     let size = ops::absolute(&error);
     let linear = &size * delta - 0.5 * delta * delta;
-    let values = ops::where_(&ops::less_equal(&size, delta), ops::square(&error) * 0.5, linear);
+    let values = ops::r#where(&ops::less_equal(&size, delta), ops::square(&error) * 0.5, linear);
     ops::mean(&values, -1, false)
 }
 

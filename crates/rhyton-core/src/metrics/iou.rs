@@ -48,7 +48,7 @@ fn update(
     if let Some(ignored) = reading.ignore_class {
         counts = ops::logical_and(counts, ops::not_equal(&t, ignored));
     }
-    let kept = |x: Tensor| ops::where_(&counts, x, 0);
+    let kept = |x: Tensor| ops::r#where(&counts, x, 0);
     let cell = (kept(t).cast(DType::I32) * n + kept(p).cast(DType::I32)).cast(DType::I32);
     let sums = ops::segment_sum(&kept(weight), &cell, Some(reading.classes * reading.classes), false);
     let total = matrix(metric, reading.classes);
@@ -68,7 +68,7 @@ fn result(metric: &dyn Metric, classes: usize, targets: &[i64]) -> Result<Tensor
     let of_targets = |x: &Tensor| ops::take(x, &targets, Some(0)).cast(DType::F32);
     let (hits, union) = (of_targets(&hits), of_targets(&union));
     let valid = ops::greater(&union, 1e-9);
-    let ratios = ops::where_(&valid, hits / (union + epsilon()), 0.0);
+    let ratios = ops::r#where(&valid, hits / (union + epsilon()), 0.0);
     let number = ops::sum(&valid.cast(DType::F32), Axes::All, false);
     (ops::sum(&ratios, Axes::All, false) / (number + epsilon())).check().cloned()
 }

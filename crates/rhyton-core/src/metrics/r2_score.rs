@@ -84,7 +84,7 @@ impl Metric for R2Score {
         let mean = &sum / value("count")?;
         let variance = squared - sum * mean;
         let raw = 1.0 - residual / &variance;
-        let raw = ops::where_(ops::isinf(&raw), 0.0, &raw);
+        let raw = ops::r#where(ops::isinf(&raw), 0.0, &raw);
         let score = match self.class_aggregation {
             Some(ClassAggregation::UniformAverage) => ops::mean(&raw, Axes::All, false),
             Some(ClassAggregation::VarianceWeightedAverage) => {
@@ -99,7 +99,7 @@ impl Metric for R2Score {
         let (n, p) = (value("num_samples")?, self.num_regressors as f64);
         let freedom = n.clone() - p - 1.0;
         let adjusted = 1.0 - (1.0 - &score) * (n - 1.0) / &freedom;
-        ops::where_(ops::greater(&freedom, 0.0), adjusted, score).check().cloned()
+        ops::r#where(ops::greater(&freedom, 0.0), adjusted, score).check().cloned()
     }
 
     fn direction(&self) -> Option<Direction> {

@@ -137,7 +137,7 @@ fn operation(class: &ops::OperationClass, config: Value) -> Result<LayerRef> {
 pub(crate) fn container_names(container: &str, layers: Vec<LayerRef>) -> Vec<(String, LayerRef)> {
     let mut used: HashMap<String, usize> = HashMap::new();
     let named = layers.into_iter().map(|layer| {
-        let name = snake_case(layer.class_name());
+        let name = snake_case(layer.python_class());
         let count = used.entry(name.clone()).and_modify(|n| *n += 1).or_insert(0);
         let unique = if *count == 0 { name } else { format!("{name}_{count}") };
         (format!("{container}/{unique}"), layer)

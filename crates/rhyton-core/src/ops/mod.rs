@@ -6,6 +6,8 @@
 
 pub(crate) mod class;
 pub mod core;
+#[cfg(test)]
+mod fixtures;
 pub mod math;
 pub mod nn;
 pub mod numpy;

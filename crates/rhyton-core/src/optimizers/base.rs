@@ -131,7 +131,11 @@ impl OptimizerBase {
             Value::Object(config) => config,
             Value::Null => Map::new(),
             other => {
-                return Err(Error::content("optimizer", format!("{other} is no configuration"), "it must be an object"));
+                return Err(Error::content(
+                    "optimizer",
+                    format!("{other} is no configuration"),
+                    "it must be an object",
+                ));
             }
         };
         let (common, own): (Map<_, _>, Map<_, _>) =

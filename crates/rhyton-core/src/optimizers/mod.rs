@@ -4,12 +4,25 @@
 //! values before a step to those after. What all share (clipping, weight decay, moving averages, accumulated gradients,
 //! the count of steps) is done around the rule, once.
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
+mod adamax;
+mod adamw;
 mod apply;
 mod arithmetic;
 mod base;
+mod ftrl;
+mod lamb;
 mod learning_rate;
+mod lion;
+mod lossscaleoptimizer;
+mod muon;
+mod nadam;
 mod optimizer;
+mod rmsprop;
+mod schedulefreeadamw;
 pub mod schedules;
 mod sgd;
 mod slots;
@@ -23,10 +36,23 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::saving::{self, Class};
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
+pub use adamw::AdamW;
 pub use base::{OptimizerBase, OptimizerOptions};
+pub use ftrl::Ftrl;
+pub use lamb::Lamb;
 pub use learning_rate::LearningRate;
+pub use lion::Lion;
+pub use lossscaleoptimizer::LossScaleOptimizer;
+pub use muon::Muon;
+pub use nadam::Nadam;
 pub use optimizer::{Optimizer, Step, UpdateRule, Updated};
+pub use rmsprop::RMSprop;
+pub use schedulefreeadamw::ScheduleFreeAdamW;
 pub use sgd::SGD;
 pub use slots::NewSlots;
 
@@ -34,6 +60,19 @@ pub use slots::NewSlots;
 pub(crate) const CLASSES: &[Class<dyn Optimizer>] = &[
     Class { name: "SGD", from_config: make::<SGD> },
     Class { name: "Adam", from_config: make::<Adam> },
+    Class { name: "AdamW", from_config: make::<AdamW> },
+    Class { name: "RMSprop", from_config: make::<RMSprop> },
+    Class { name: "Adagrad", from_config: make::<Adagrad> },
+    Class { name: "Adadelta", from_config: make::<Adadelta> },
+    Class { name: "Adamax", from_config: make::<Adamax> },
+    Class { name: "Nadam", from_config: make::<Nadam> },
+    Class { name: "Ftrl", from_config: make::<Ftrl> },
+    Class { name: "Lion", from_config: make::<Lion> },
+    Class { name: "Lamb", from_config: make::<Lamb> },
+    Class { name: "Adafactor", from_config: make::<Adafactor> },
+    Class { name: "Muon", from_config: make::<Muon> },
+    Class { name: "ScheduleFreeAdamW", from_config: make::<ScheduleFreeAdamW> },
+    Class { name: "LossScaleOptimizer", from_config: |config| Ok(Arc::new(LossScaleOptimizer::from_config(config)?)) },
 ];
 
 /// Rebuilds an optimizer whose own configuration is what serde makes of it: takes what all have in common out for the

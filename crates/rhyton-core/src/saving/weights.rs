@@ -28,7 +28,7 @@ fn entries(model: &Model) -> Vec<Entry> {
     if let Some(optimizer) = model.optimizer() {
         entries.push(Entry {
             group: "optimizer".into(),
-            name: optimizer.name(),
+            name: optimizer.name().to_owned(),
             described: format!("optimizer {}", optimizer.name()),
             variables: optimizer.variables(),
         });

@@ -87,7 +87,7 @@ macro_rules! best_at {
                 let counts = counts(self, self.num_thresholds).map(|v| v.value());
                 let feasible = ops::greater_equal($constrained(&counts), self.$argument);
                 // No measure is below 0, which stands for "nowhere".
-                let best = ops::max(&ops::where_(feasible, $dependent(&counts), 0.0), Axes::All, false);
+                let best = ops::max(&ops::r#where(feasible, $dependent(&counts), 0.0), Axes::All, false);
                 best.check().cloned()
             }
 

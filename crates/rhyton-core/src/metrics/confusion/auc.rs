@@ -168,7 +168,7 @@ impl AUC {
         let intercept = &after - &slope * &found_after;
         let both = ops::logical_and(ops::greater(&found_before, 0.0), ops::greater(&found_after, 0.0));
         let ratio = ops::divide_no_nan(&found_before, ops::maximum(&found_after, 0.0));
-        let ratio = ops::where_(both, ratio, 1.0);
+        let ratio = ops::r#where(both, ratio, 1.0);
         let positives = ops::maximum(after + steps(misses).1, 0.0);
         ops::divide_no_nan(slope * (hits + intercept * ops::log(&ratio)), positives)
     }
@@ -183,7 +183,7 @@ impl AUC {
                 let scale = ops::divide_no_nan(tp + misses, tn + fp);
                 let gain = |wrong: &Tensor, nothing: f64| {
                     let gain = 1.0 - &scale * ops::divide_no_nan(wrong, tp);
-                    ops::where_(ops::equal(tp, 0.0), nothing, gain)
+                    ops::r#where(ops::equal(tp, 0.0), nothing, gain)
                 };
                 (ops::maximum(gain(misses, 0.0), 0.0), gain(fp, 1.0))
             }

@@ -107,7 +107,7 @@ fn above_each(weights: &Tensor, p: &Tensor, thresholds: &[f64]) -> Tensor {
     let values = thresholds.iter().map(|&t| t as f32).collect::<Vec<_>>();
     let thresholds = Tensor::new([thresholds.len(), 1, 1], values);
     let found = ops::greater(ops::expand_dims(p, 0), thresholds);
-    ops::sum(&ops::where_(found, ops::expand_dims(weights, 0), 0.0), 1, false)
+    ops::sum(&ops::r#where(found, ops::expand_dims(weights, 0), 0.0), 1, false)
 }
 
 /// The same for even thresholds, in one pass: each sample falls into the bucket of the last threshold below it.
