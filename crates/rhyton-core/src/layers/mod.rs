@@ -9,6 +9,7 @@ mod layer;
 mod ranked;
 
 mod activations;
+mod attention;
 mod convolutional;
 mod core;
 mod merging;
@@ -36,6 +37,7 @@ pub use layer::{
 };
 
 pub use activations::*;
+pub use attention::*;
 pub use convolutional::*;
 pub use self::core::*;
 pub use rnn::*;
@@ -59,6 +61,7 @@ pub struct LayerClass {
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
     [
         activations::CLASSES,
+        attention::CLASSES,
         convolutional::CLASSES,
         self::core::CLASSES,
         merging::CLASSES,

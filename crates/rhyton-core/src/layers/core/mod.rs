@@ -6,7 +6,6 @@ mod embedding;
 mod identity;
 mod input_layer;
 mod masking;
-mod reversible_embedding;
 
 use super::{LayerClass, make};
 
