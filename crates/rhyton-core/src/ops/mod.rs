@@ -25,5 +25,4 @@ pub use numpy::*;
 /// All classes of operations that configurations may name.
 pub(crate) fn classes() -> impl Iterator<Item = &'static OperationClass> {
     [numpy::TABLES, nn::TABLES, math::TABLES, self::core::TABLES].into_iter().flatten().copied().flatten()
-    [numpy::TABLES, nn::TABLES, self::core::TABLES].into_iter().flatten().copied().flatten()
 }
