@@ -4,15 +4,16 @@
 //! symbols, the function records a call of that class. One file an operation (or a family that differs in nothing but
 //! the primitive), with its class, its function and its tests; its entry in the table of its folder makes it loadable.
 
+pub(crate) mod class;
 pub mod core;
 pub mod nn;
 pub mod numpy;
-mod operand;
+pub(crate) mod operand;
 pub(crate) mod primitives;
 mod record;
 
 pub(crate) use operand::axis;
-pub use operand::{Axes, Operand};
+pub use operand::{Axes, Number, Operand, Sizes};
 pub use record::{Operation, OperationClass, OperationLayer, apply, apply_all};
 
 pub use self::core::*;
@@ -21,5 +22,5 @@ pub use numpy::*;
 
 /// All classes of operations that configurations may name.
 pub(crate) fn classes() -> impl Iterator<Item = &'static OperationClass> {
-    numpy::CLASSES.iter().chain(numpy::ELEMENTWISE).chain(nn::CLASSES).chain(self::core::CLASSES)
+    [numpy::TABLES, nn::TABLES, self::core::TABLES].into_iter().flatten().copied().flatten()
 }

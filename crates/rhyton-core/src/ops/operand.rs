@@ -123,6 +123,98 @@ macro_rules! from_number {
 }
 from_number!(f32 => Float, f64 => Float, i32 => Int, i64 => Int, bool => Bool);
 
+/// A number as a configuration holds it: whole numbers stay whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Number {
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+}
+
+impl Number {
+    /// The value.
+    pub fn value(self) -> f64 {
+        match self {
+            Number::Int(v) => v as f64,
+            Number::Float(v) => v,
+        }
+    }
+}
+
+impl From<Number> for Operand {
+    fn from(number: Number) -> Operand {
+        match number {
+            Number::Int(v) => Operand::Int(v),
+            Number::Float(v) => Operand::Float(v),
+        }
+    }
+}
+
+macro_rules! number_from {
+    ($($t:ty => $variant:ident),*) => {$(
+        impl From<$t> for Number {
+            fn from(value: $t) -> Number {
+                Number::$variant(value.into())
+            }
+        }
+    )*};
+}
+number_from!(f32 => Float, f64 => Float, i32 => Int, i64 => Int);
+
+/// One whole number for all axes, or one for each: strides, repetitions, the sizes of a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sizes {
+    /// The same for all.
+    One(usize),
+    /// One for each.
+    Many(Vec<usize>),
+}
+
+impl Sizes {
+    /// One for each of `count` axes.
+    ///
+    /// # Errors
+    /// If there is another number of them; the message names `what` they are.
+    pub fn resolve(&self, count: usize, what: &str) -> Result<Vec<usize>> {
+        match self {
+            Sizes::One(size) => Ok(vec![*size; count]),
+            Sizes::Many(sizes) if sizes.len() == count => Ok(sizes.clone()),
+            Sizes::Many(sizes) => Err(Error::argument(
+                what,
+                format!("{sizes:?} has {} entries for {count} axes", sizes.len()),
+                "give one number, or one for each axis",
+            )),
+        }
+    }
+}
+
+impl From<usize> for Sizes {
+    fn from(size: usize) -> Sizes {
+        Sizes::One(size)
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Sizes {
+    fn from(sizes: [usize; N]) -> Sizes {
+        Sizes::Many(sizes.to_vec())
+    }
+}
+
+impl From<&[usize]> for Sizes {
+    fn from(sizes: &[usize]) -> Sizes {
+        Sizes::Many(sizes.to_vec())
+    }
+}
+
+impl From<Vec<usize>> for Sizes {
+    fn from(sizes: Vec<usize>) -> Sizes {
+        Sizes::Many(sizes)
+    }
+}
+
 /// Over which axes an operation goes: all (`Axes::All`, `None`), one (`-1`) or several (`[0, 1]`); negative from the end.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -185,6 +277,12 @@ impl From<i32> for Axes {
 
 impl<const N: usize> From<[i64; N]> for Axes {
     fn from(axes: [i64; N]) -> Axes {
+        Axes::Many(axes.to_vec())
+    }
+}
+
+impl From<&[i64]> for Axes {
+    fn from(axes: &[i64]) -> Axes {
         Axes::Many(axes.to_vec())
     }
 }

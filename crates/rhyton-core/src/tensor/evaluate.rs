@@ -70,6 +70,13 @@ impl Export {
                 self.add_value(&t, array)?;
                 continue;
             }
+            if let Some(extended) = t.extended() {
+                match self.get(&extended) {
+                    Some(value) => drop(self.map.insert(t.key(), value)),
+                    None => stack.extend([(t, false), (extended, false)]),
+                }
+                continue;
+            }
             match &t.node.kind {
                 Kind::Apply(op) => {
                     let inputs = t.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).clone();
@@ -131,11 +138,12 @@ pub fn evaluate_all(tensors: &[Tensor]) -> Result<Vec<Array>> {
         let mut outputs = Vec::new();
         let mut nodes: Vec<&Tensor> = Vec::new();
         for tensor in pending {
-            let value = export.add(tensor)?;
             if nodes.iter().any(|n| n.key().0 == tensor.key().0) {
                 continue;
             }
-            outputs.extend(export.graph.outputs_of(Value { output: 0, ..value }));
+            for output in 0..tensor.node.types.len() {
+                outputs.push(export.add(&tensor.sibling(output))?);
+            }
             nodes.push(tensor);
         }
         export.graph.set_outputs(outputs);

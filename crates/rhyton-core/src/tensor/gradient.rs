@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use rhyton_ir::{Value, grad as ir_grad};
+use rhyton_ir::graph::Node;
+use rhyton_ir::{Graph, Value, grad as ir_grad};
 
 use super::evaluate::{Export, record};
 use super::{Kind, Tensor};
@@ -41,7 +42,12 @@ pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
     let before = export.graph.nodes().len();
     let mut graph = export.graph;
     let one = graph.push(rhyton_ir::op::Constant { value: rhyton_ir::Array::scalar_of(loss.dtype(), 1.0) }, &[])?;
+    let outputs = |graph: &Graph, i: usize| graph.outputs_of(Value { node: i as u32, output: 0 }).len();
+    let counts: Vec<usize> = (0..before).map(|i| outputs(&graph, i)).collect();
     let found = ir_grad::vjp(&mut graph, &[output], &[Some(one)], &wrt)?;
+    for (i, _) in counts.iter().enumerate().filter(|(i, count)| outputs(&graph, *i) > **count) {
+        extend(&graph.nodes()[i], i, &mut tensors);
+    }
     for (i, node) in graph.nodes().iter().enumerate().skip(before) {
         let operands: Vec<&Tensor> = node.inputs.iter().map(|v| &tensors[v]).collect();
         for (k, t) in Tensor::apply_all(node.op.clone(), &operands).into_iter().enumerate() {
@@ -59,6 +65,20 @@ pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
         .collect()
 }
 
+/// Applies the operation of node `i`, which differentiation gave further outputs, anew, and lets that be computed in
+/// place of the tensors that it extends: what comes before a gradient is not computed twice.
+fn extend(node: &Node, i: usize, tensors: &mut HashMap<Value, Tensor>) {
+    let operands: Vec<&Tensor> = node.inputs.iter().map(|v| &tensors[v]).collect();
+    let extended = Tensor::apply_all(node.op.clone(), &operands);
+    let value = |output: usize| Value { node: i as u32, output: output as u32 };
+    let old = tensors[&value(0)].extended().unwrap_or_else(|| tensors[&value(0)].clone());
+    // Set already only if another thread differentiates the same tensors, which then both are computed.
+    let _ = old.node.extension.set(extended[0].clone());
+    for (k, t) in extended.into_iter().enumerate() {
+        tensors.insert(value(k), t);
+    }
+}
+
 impl Export {
     /// The tensors behind the values of the graph.
     fn tensors(&self, loss: &Tensor, sources: &[Tensor]) -> HashMap<Value, Tensor> {
@@ -74,10 +94,11 @@ impl Export {
             if self.parameters.iter().any(|p| p.is(&t)) {
                 continue;
             }
-            for output in 0..t.node.types.len() {
-                let sibling = Tensor { output, ..t.without_mask() };
-                if let Some(value) = self.get(&sibling) {
-                    tensors.entry(value).or_insert(sibling);
+            for t in std::iter::once(t.clone()).chain(t.extended()) {
+                for sibling in (0..t.node.types.len()).map(|output| t.sibling(output)) {
+                    if let Some(value) = self.get(&sibling) {
+                        tensors.entry(value).or_insert(sibling);
+                    }
                 }
             }
             stack.extend(t.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned());

@@ -40,6 +40,8 @@ struct Node {
     /// Operands; given up when the values are there, so that what they hold is freed.
     inputs: Mutex<Vec<Tensor>>,
     values: OnceLock<Vec<Array>>,
+    /// The same operation with further outputs, which a gradient asked for: computed in place of this node.
+    extension: OnceLock<Tensor>,
 }
 
 enum Kind {
@@ -61,7 +63,7 @@ impl Tensor {
     }
 
     fn leaf(kind: Kind, ty: TensorType) -> Tensor {
-        Tensor::from_node(Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new() }, 0)
+        Tensor::from_node(Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new(), extension: OnceLock::new() }, 0)
     }
 
     /// A tensor of `shape` over `values`.
@@ -119,6 +121,7 @@ impl Tensor {
                     types,
                     inputs: Mutex::new(inputs),
                     values: OnceLock::new(),
+                    extension: OnceLock::new(),
                 });
                 (0..outputs).map(|output| Tensor { node: Arc::clone(&node), output, mask: None }).collect()
             }
@@ -215,6 +218,20 @@ impl Tensor {
         (Arc::as_ptr(&self.node) as usize, self.output)
     }
 
+    /// Another output of the same node.
+    fn sibling(&self, output: usize) -> Tensor {
+        Tensor { node: Arc::clone(&self.node), output, mask: None }
+    }
+
+    /// The same output of the node that is computed in place of this one's, if there is such.
+    fn extended(&self) -> Option<Tensor> {
+        let mut last = self.node.extension.get()?;
+        while let Some(next) = last.node.extension.get() {
+            last = next;
+        }
+        Some(last.sibling(self.output))
+    }
+
     /// The value, if it is there already.
     pub(crate) fn ready(&self) -> Option<&Array> {
         self.node.values.get().map(|v| &v[self.output])
@@ -268,8 +285,10 @@ impl Drop for Node {
     /// Frees chains of operands in a loop: dropping them recursively would overflow the stack on deep computations.
     fn drop(&mut self) {
         let mut pending = std::mem::take(self.inputs.get_mut().unwrap_or_else(|e| e.into_inner()));
+        pending.extend(self.extension.take());
         while let Some(tensor) = pending.pop() {
             if let Some(mut node) = Arc::into_inner(tensor.node) {
+                pending.extend(node.extension.take());
                 pending.append(node.inputs.get_mut().unwrap_or_else(|e| e.into_inner()));
             }
         }

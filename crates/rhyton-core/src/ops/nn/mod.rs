@@ -3,4 +3,4 @@
 use super::record::OperationClass;
 
 /// Every operation of this folder that configurations may name.
-pub(crate) const CLASSES: &[OperationClass] = &[];
+pub(crate) const TABLES: &[&[OperationClass]] = &[];

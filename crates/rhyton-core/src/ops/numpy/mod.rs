@@ -1,46 +1,64 @@
 //! Operations named after NumPy's: `keras.src.ops.numpy`.
 
 mod arithmetic;
+mod comparison;
+mod creation;
+mod cumulative;
+mod einsum;
 mod elementwise;
+mod get_item;
+mod indexing;
+mod joining;
 mod matmul;
+mod pad;
 mod reduction;
+mod repetition;
+mod selection;
 mod shape;
+mod sorting;
 
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
-use super::record::{Operation, OperationClass};
-use crate::error::Result;
-use crate::saving::from_config;
+use super::record::OperationClass;
 
 pub use arithmetic::*;
+pub use comparison::*;
+pub use creation::*;
+pub use cumulative::*;
+pub use einsum::*;
 pub use elementwise::*;
+pub use get_item::*;
+pub use indexing::*;
+pub use joining::*;
 pub use matmul::*;
+pub use pad::*;
 pub use reduction::*;
+pub use repetition::*;
+pub use selection::*;
 pub use shape::*;
+pub use sorting::*;
 
 /// The Python module of these operations.
 pub(crate) const MODULE: &str = "keras.src.ops.numpy";
 
-/// Rebuilds an operation whose configuration is what serde makes of it.
-pub(crate) fn make<O: Operation + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn Operation>> {
-    Ok(Arc::new(from_config::<O>("operation", config)?))
-}
-
 /// Every operation of this folder that configurations may name.
-pub(crate) const CLASSES: &[OperationClass] = &[
-    OperationClass { name: "Add", from_config: make::<Add> },
-    OperationClass { name: "Subtract", from_config: make::<Subtract> },
-    OperationClass { name: "Multiply", from_config: make::<Multiply> },
-    OperationClass { name: "TrueDivide", from_config: make::<TrueDivide> },
-    OperationClass { name: "Maximum", from_config: make::<Maximum> },
-    OperationClass { name: "Minimum", from_config: make::<Minimum> },
-    OperationClass { name: "Sum", from_config: make::<Sum> },
-    OperationClass { name: "Mean", from_config: make::<Mean> },
-    OperationClass { name: "Max", from_config: make::<Max> },
-    OperationClass { name: "Matmul", from_config: make::<Matmul> },
-    OperationClass { name: "Reshape", from_config: make::<Reshape> },
-    OperationClass { name: "Min", from_config: make::<Min> },
+pub(crate) const TABLES: &[&[OperationClass]] = &[
+    arithmetic::BINARY,
+    comparison::BINARY,
+    comparison::CLASSES,
+    creation::CLASSES,
+    cumulative::CLASSES,
+    einsum::CLASSES,
+    elementwise::UNARY,
+    elementwise::CLASSES,
+    get_item::CLASSES,
+    indexing::CLASSES,
+    joining::CLASSES,
+    matmul::BINARY,
+    matmul::CLASSES,
+    pad::CLASSES,
+    reduction::CLASSES,
+    repetition::CLASSES,
+    selection::CLASSES,
+    shape::UNARY,
+    shape::CLASSES,
+    sorting::CLASSES,
 ];
