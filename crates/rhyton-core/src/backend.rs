@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use rhyton_cpu::CpuBackend;
 use rhyton_ir::backend::Backend;
 
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ pub fn current() -> Result<Arc<dyn Backend>> {
     }
     let name = std::env::var("RHYTON_BACKEND").unwrap_or_else(|_| "cpu".into());
     let backend: Arc<dyn Backend> = match name.as_str() {
-        "cpu" => Arc::new(rhyton_ir::backend::Interpreter),
+        "cpu" => Arc::new(CpuBackend::new(0)),
         "interpreter" => Arc::new(rhyton_ir::backend::Interpreter),
         other => {
             return Err(Error::unsupported(
@@ -44,6 +45,6 @@ pub fn set_current(backend: Arc<dyn Backend>) {
 /// # Errors
 /// If the CPU back end cannot start.
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
-    let _ = threads;
+    set_current(Arc::new(CpuBackend::new(threads.unwrap_or(0))));
     Ok(())
 }

@@ -116,26 +116,35 @@ pub fn read(directory: impl AsRef<Path>, options: &Options) -> Result<ImageDirec
             fix: format!("put files that end in {} into one folder a class", EXTENSIONS.join(", ")),
         });
     }
-    let ((height, width), channels) = (options.image_size, options.color_mode.channels());
-    let shape = vec![files.len(), height, width, channels];
-    let mut images: Vec<f32> = Vec::new();
-    let len = element_count(&shape).filter(|&len| len > 0 && images.try_reserve_exact(len).is_ok());
-    if len.is_none() {
-        return Err(Error::Argument {
-            what: format!("{} images of {height} × {width} pixels do not fit into memory", files.len()),
-            fix: "choose a smaller image size, of at least 1 × 1".into(),
-        });
-    }
-    for file in &files {
-        let (pixels, size) = decode(file, options.color_mode)?;
-        resize(&pixels, size, options.image_size, channels, &mut images);
-    }
+    let images = read_images(&files, options.image_size, options.color_mode)?;
     Ok(ImageDirectory {
-        images: Array::new(shape, images),
+        images,
         labels: Array::new([files.len()], labels),
         class_names,
         files,
     })
+}
+
+/// Reads the images named by `files` as one array (samples, height, width, channels) of `float32` from 0 to 255, resized as
+/// [`read`] does.
+///
+/// # Errors
+/// If a file is not an image, or the images do not fit into memory: the message names which.
+pub fn read_images(files: &[impl AsRef<Path>], size: (usize, usize), color_mode: ColorMode) -> Result<Array> {
+    let shape = vec![files.len(), size.0, size.1, color_mode.channels()];
+    let mut images: Vec<f32> = Vec::new();
+    let len = element_count(&shape).filter(|&len| len > 0 && images.try_reserve_exact(len).is_ok());
+    if len.is_none() {
+        return Err(Error::Argument {
+            what: format!("{} images of {} × {} pixels do not fit into memory", files.len(), size.0, size.1),
+            fix: "give at least one image and choose a smaller size, of at least 1 × 1".into(),
+        });
+    }
+    for file in files {
+        let (pixels, from) = decode(file.as_ref(), color_mode)?;
+        resize(&pixels, from, size, color_mode.channels(), &mut images);
+    }
+    Ok(Array::new(shape, images))
 }
 
 /// Writes images as `directory/<class>/<number>.png`, which [`read`] and Keras read back; numbers count from 0 over all images.

@@ -18,6 +18,9 @@ pub enum Error {
     /// Something that has no answer: the gradient of a `while`, an unresolved custom call.
     #[error("{0}")]
     Unsupported(Report),
+    /// A compiled graph that failed while it ran.
+    #[error("{0}")]
+    Execution(Report),
     /// Text that is not a graph.
     #[error("line {line}: {report}")]
     Parse {
@@ -71,6 +74,11 @@ impl Error {
     /// A [`Error::Argument`].
     pub fn argument(at: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Error {
         Error::Argument(Report::new(at, what, fix))
+    }
+
+    /// A [`Error::Execution`].
+    pub fn execution(at: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Error {
+        Error::Execution(Report::new(at, what, fix))
     }
 
     /// A [`Error::Unsupported`].

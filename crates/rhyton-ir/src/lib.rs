@@ -20,6 +20,8 @@ pub mod graph;
 pub mod interpret;
 pub mod op;
 pub mod pass;
+#[cfg(feature = "testing")]
+pub mod random_graph;
 pub mod shape;
 pub mod text;
 

@@ -97,10 +97,10 @@ impl Add for Dim {
     type Output = Dim;
     fn add(self, other: Dim) -> Dim {
         match (self, other) {
-            (Dim::Known(a), Dim::Known(b)) => Dim::Known(a + b),
+            (Dim::Known(a), Dim::Known(b)) => Dim::Known(a.saturating_add(b)),
             (a, Dim::Known(0)) | (Dim::Known(0), a) => a,
             (Dim::Symbolic(e), Dim::Known(b)) => match &*e {
-                Expr::Add(a, Dim::Known(c)) => a.clone() + Dim::Known(b + c),
+                Expr::Add(a, Dim::Known(c)) => a.clone() + Dim::Known(b.saturating_add(*c)),
                 Expr::Sub(a, Dim::Known(c)) if b >= *c => a.clone() + Dim::Known(b - c),
                 Expr::Sub(a, Dim::Known(c)) => a.clone() - Dim::Known(c - b),
                 _ => Dim::expr(Expr::Add(Dim::Symbolic(e), Dim::Known(b))),
@@ -122,7 +122,7 @@ impl Sub for Dim {
             (Dim::Symbolic(e), Dim::Known(b)) => match &*e {
                 Expr::Add(a, Dim::Known(c)) if *c >= b => a.clone() + Dim::Known(c - b),
                 Expr::Add(a, Dim::Known(c)) => a.clone() - Dim::Known(b - c),
-                Expr::Sub(a, Dim::Known(c)) => a.clone() - Dim::Known(b + c),
+                Expr::Sub(a, Dim::Known(c)) => a.clone() - Dim::Known(b.saturating_add(*c)),
                 _ => Dim::expr(Expr::Sub(Dim::Symbolic(e), Dim::Known(b))),
             },
             (a, b) => Dim::expr(Expr::Sub(a, b)),
@@ -138,7 +138,7 @@ impl Mul for Dim {
             (_, Dim::Known(0)) | (Dim::Known(0), _) => Dim::Known(0),
             (a, Dim::Known(1)) | (Dim::Known(1), a) => a,
             (Dim::Symbolic(e), Dim::Known(b)) => match &*e {
-                Expr::Mul(a, Dim::Known(c)) => a.clone() * Dim::Known(b * c),
+                Expr::Mul(a, Dim::Known(c)) => a.clone() * Dim::Known(b.saturating_mul(*c)),
                 _ => Dim::expr(Expr::Mul(Dim::Symbolic(e), Dim::Known(b))),
             },
             (Dim::Known(a), b) => b * Dim::Known(a),

@@ -124,18 +124,7 @@ pub trait Layer: LayerObject {
 
     /// Keras's configuration: what every layer has, then the class's own.
     fn config(&self) -> Value {
-        let mut config = Map::new();
-        config.insert("name".into(), self.name().into());
-        config.insert("trainable".into(), self.base().trainable().into());
-        config.insert("dtype".into(), self.base().policy().to_json());
-        if let Value::Object(own) = self.own_config() {
-            // Keras writes this one, if there is one, before what the class writes.
-            if let Some(regularizer) = own.get("activity_regularizer").filter(|r| !r.is_null()) {
-                config.insert("activity_regularizer".into(), regularizer.clone());
-            }
-            config.extend(own);
-        }
-        Value::Object(config)
+        config_with(self.name(), self.base(), self.own_config())
     }
 
     /// The name: the one given, or the next automatic one.
@@ -201,6 +190,22 @@ pub trait Layer: LayerObject {
         let trained = own.iter().filter(|w| w.trainable());
         trained.chain(own.iter().filter(|w| !w.trainable())).cloned().collect()
     }
+}
+
+/// Keras's configuration: `name`, `trainable` and `dtype`, then the class's own.
+pub(crate) fn config_with(name: &str, base: &Base, own: Value) -> Value {
+    let mut config = Map::new();
+    config.insert("name".into(), name.into());
+    config.insert("trainable".into(), base.trainable().into());
+    config.insert("dtype".into(), base.policy().to_json());
+    if let Value::Object(own) = own {
+        // Keras writes this one, if there is one, before what the class writes.
+        if let Some(regularizer) = own.get("activity_regularizer").filter(|r| !r.is_null()) {
+            config.insert("activity_regularizer".into(), regularizer.clone());
+        }
+        config.extend(own);
+    }
+    Value::Object(config)
 }
 
 /// The state of one call that goes through nested layers.

@@ -20,11 +20,13 @@ use crate::trainer::Trainer;
 use crate::variable::Variable;
 
 pub use config::deserialize_layer;
-pub(crate) use config::{CustomObjects, container_names, serialize_layer};
+pub use config::CustomObjects;
+pub(crate) use config::{container_names, serialize_layer};
 pub use graph::FunctionalGraph;
 pub(crate) use graph::is_input;
 pub use history::{CallNode, History};
 pub use sequential::Sequential;
+pub(crate) use sequential::Stack;
 
 /// A network that can be trained, evaluated, used and saved. A clone is the same model: it has the same weights.
 ///
@@ -44,15 +46,15 @@ pub use sequential::Sequential;
 /// ```
 #[derive(Clone)]
 pub struct Model {
-    base: Base,
-    body: Arc<Body>,
+    pub(crate) base: Base,
+    pub(crate) body: Arc<Body>,
     pub(crate) trainer: Arc<Mutex<Trainer>>,
 }
 
 /// What computes.
-enum Body {
+pub(crate) enum Body {
     Functional(FunctionalGraph),
-    Sequential(sequential::Stack),
+    Sequential(Stack),
     Subclassed(LayerRef),
 }
 
@@ -185,7 +187,7 @@ impl Model {
         matches!(&*self.body, Body::Sequential(_))
     }
 
-    pub(crate) fn stack(&self) -> Option<&sequential::Stack> {
+    pub(crate) fn stack(&self) -> Option<&Stack> {
         match &*self.body {
             Body::Sequential(stack) => Some(stack),
             _ => None,

@@ -275,9 +275,10 @@ impl Check<'_> {
             return;
         }
         let step = || -> crate::Result<Vec<(Tensor, Tensor)>> {
-            let before: Vec<Tensor> = weights.iter().map(Variable::value).collect();
             let args = self.case.args(None);
             let outputs = call_layer(&layer, args, &mut Context::new(true))?;
+            // As the call left them: a layer may assign its weights.
+            let before: Vec<Tensor> = weights.iter().map(Variable::value).collect();
             let outputs: Vec<Tensor> = outputs.tensors().into_iter().cloned().collect();
             let found = gradients(&product(&outputs), &before)?;
             for ((weight, before), gradient) in weights.iter().zip(&before).zip(&found) {

@@ -80,6 +80,19 @@ impl Sample {
     pub fn new(op: impl Into<Op>, inputs: impl Into<Vec<Array>>) -> Sample {
         Sample { op: op.into(), inputs: inputs.into() }
     }
+
+    /// The graph that applies the operation to one parameter an operand, with all its outputs.
+    ///
+    /// # Errors
+    /// If the operation does not take the operands.
+    pub fn graph(&self) -> Result<Graph> {
+        let mut graph = Graph::new();
+        let inputs: Vec<Value> =
+            self.inputs.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
+        let first = graph.push(self.op.clone(), &inputs)?;
+        graph.set_outputs(graph.outputs_of(first));
+        Ok(graph)
+    }
 }
 
 /// A node as its gradient rule sees it.
@@ -241,6 +254,7 @@ pub use compare::Direction;
 pub use composite::CompositeKind;
 pub use convolution::ConvDims;
 pub use custom_call::HostFunction;
+pub(crate) use custom_call::Unresolved;
 pub use fft::FftKind;
 pub use reduce::ReduceKind;
 pub use scatter::Combine;

@@ -18,7 +18,7 @@ use crate::shape::{Bindings, TensorType};
 /// 2016, <https://arxiv.org/abs/1604.06174>).
 ///
 /// The gradient is a `remat` too, so that no pass merges what it recomputes with what was computed forward:
-/// `pass::flatten` opens both, last.
+/// `pass::open_remat` opens both, last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Remat {
     /// What is computed.

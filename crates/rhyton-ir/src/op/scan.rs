@@ -125,7 +125,7 @@ impl Primitive for Scan {
         let steps = self.step_types(inputs)?;
         check_call(self, "the body", &self.body, &steps.iter().collect::<Vec<_>>())?;
         let mut types = self.body.output_types();
-        for (carry, ty) in types.iter().zip(&steps[self.consts..]) {
+        for (carry, ty) in types.iter().zip(&steps[self.consts..]).take(self.carries) {
             if carry.dtype != ty.dtype || !carry.shape.compatible(&ty.shape) {
                 return Err(Error::shape(
                     self.name(),

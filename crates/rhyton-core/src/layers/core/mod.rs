@@ -4,6 +4,9 @@ mod dense;
 mod einsum_dense;
 mod embedding;
 mod input_layer;
+mod identity;
+mod reversible_embedding;
+mod masking;
 mod reversible_embedding;
 
 use super::{LayerClass, make};
@@ -13,6 +16,8 @@ pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
 pub use input_layer::{Input, InputLayer};
 pub use reversible_embedding::ReversibleEmbedding;
+pub use identity::Identity;
+pub use masking::Masking;
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[
@@ -21,4 +26,6 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Embedding", from_config: make::<Embedding> },
     LayerClass { name: "ReversibleEmbedding", from_config: make::<ReversibleEmbedding> },
     LayerClass { name: "InputLayer", from_config: InputLayer::from_config },
+    LayerClass { name: "Identity", from_config: make::<Identity> },
+    LayerClass { name: "Masking", from_config: make::<Masking> },
 ];

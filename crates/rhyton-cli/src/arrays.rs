@@ -1,0 +1,121 @@
+//! Arrays in and out of `.npz` and `.npy` files, by the names that the contract gives them.
+
+use std::path::Path;
+
+use rhyton::formats::npy::NpyValue;
+use rhyton::formats::{npy, npz};
+use rhyton::prelude::*;
+use rhyton::trainer::Batch;
+
+use crate::error::{Error, Result};
+
+/// Named arrays of one file.
+pub struct Arrays {
+    path: String,
+    arrays: Vec<(String, Array)>,
+}
+
+impl Arrays {
+    /// Reads a `.npz`, or a `.npy` as the array `x`.
+    pub fn read(path: &Path) -> Result<Arrays> {
+        let arrays = if path.extension().is_some_and(|e| e == "npy") {
+            match npy::read(path)? {
+                NpyValue::Array(array) => vec![("x".to_owned(), array)],
+                _ => return Err(Error::file(path, "strings cannot be fed to a model; encode them first")),
+            }
+        } else {
+            npz::read(path)?
+        };
+        Ok(Arrays { path: path.display().to_string(), arrays })
+    }
+
+    fn get(&self, name: &str) -> Option<&Array> {
+        self.arrays.iter().find(|(n, _)| n == name).map(|(_, a)| a)
+    }
+
+    /// The arrays of one role: `x` alone, or one by each of `names`, or `x0`, `x1`, …
+    fn role(&self, letter: &str, names: &[String]) -> Result<Vec<Array>> {
+        if names.len() <= 1 {
+            let by_name = names.first().and_then(|n| self.get(n));
+            return match self.get(letter).or(by_name) {
+                Some(array) => Ok(vec![array.clone()]),
+                None => Err(self.missing(&[letter.to_owned()])),
+            };
+        }
+        let numbered = |i: usize| self.get(&format!("{letter}{i}"));
+        let find = |(i, name): (usize, &String)| {
+            let found = numbered(i).or_else(|| self.get(name));
+            found.cloned().ok_or_else(|| self.missing(&[name.clone(), format!("{letter}{i}")]))
+        };
+        names.iter().enumerate().map(find).collect()
+    }
+
+    fn missing(&self, wanted: &[String]) -> Error {
+        let there: Vec<&str> = self.arrays.iter().map(|(n, _)| n.as_str()).collect();
+        Error::new(format!(
+            "{}: there is no array named {}; the file holds {}",
+            self.path,
+            wanted.join(" or "),
+            if there.is_empty() { "nothing".to_owned() } else { there.join(", ") }
+        ))
+    }
+
+    /// The inputs of `model`.
+    pub fn inputs(&self, model: &Model) -> Result<Nest> {
+        let arrays = self.role("x", &model.input_names())?;
+        Ok(packed(arrays, model.graph().map(|g| g.inputs().clone()).as_ref()))
+    }
+
+    /// Inputs, targets and weights for `model`.
+    pub fn data(&self, model: &Model) -> Result<Data> {
+        let outputs = model.output_names();
+        let y = packed(self.role("y", &outputs)?, model.graph().map(|g| g.outputs().clone()).as_ref());
+        let sample_weight = match self.get("sample_weight") {
+            Some(weight) => Some(Nest::from(Tensor::from(weight.clone()))),
+            None if self.get("sample_weight0").is_some() => {
+                Some(Nest::List(self.role("sample_weight", &outputs)?.into_iter().map(tensor).collect()))
+            }
+            None => None,
+        };
+        let data = Data::from_batch(Batch { x: self.inputs(model)?, y: Some(y), sample_weight });
+        data.samples().map_err(|e| Error::new(format!("{}: {e}", self.path)))?;
+        Ok(data)
+    }
+}
+
+fn tensor(array: Array) -> Nest {
+    array.into_arrays()
+}
+
+/// Flat arrays in the structure of the model's inputs or outputs.
+fn packed(arrays: Vec<Array>, structure: Option<&Nest>) -> Nest {
+    let mut arrays = arrays.into_iter();
+    match structure {
+        Some(structure) => {
+            let packed = structure.map(&mut |t| Ok(arrays.next().map_or_else(|| t.clone(), into_tensor)));
+            // The closure cannot fail.
+            packed.unwrap_or_else(|_| Nest::none())
+        }
+        None => {
+            let mut all: Vec<Nest> = arrays.map(tensor).collect();
+            if all.len() == 1 { all.swap_remove(0) } else { Nest::List(all) }
+        }
+    }
+}
+
+fn into_tensor(array: Array) -> Tensor {
+    // Keras feeds float64 as float32.
+    Tensor::from(if array.dtype() == DType::F64 { array.cast(DType::F32) } else { array })
+}
+
+/// Writes named arrays to a `.npz`, or a single one to a `.npy`.
+pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
+    if path.extension().is_some_and(|e| e == "npy") {
+        return match arrays {
+            [(_, array)] => Ok(npy::write(path, array)?),
+            _ => Err(Error::file(path, format!("a .npy holds one array, not {}; name a .npz", arrays.len()))),
+        };
+    }
+    let named: Vec<(&str, &Array)> = arrays.iter().map(|(n, a)| (n.as_str(), a)).collect();
+    Ok(npz::write(path, &named)?)
+}

@@ -1,0 +1,72 @@
+//! `rhyton predict`: the outputs of a model for arrays or images.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rhyton::data::image_directory::{ColorMode, read_images};
+use rhyton::prelude::*;
+
+use super::{Common, open};
+use crate::arrays::{self, Arrays};
+use crate::error::{Error, Result};
+
+#[derive(Args)]
+#[command(after_help = "Example: rhyton predict model.keras --inputs x.npz --output y.npz")]
+pub struct Predict {
+    /// A model
+    model: PathBuf,
+    /// A .npz or .npy, or images
+    #[arg(long, value_name = "I.npz", num_args = 1.., required = true)]
+    inputs: Vec<PathBuf>,
+    /// Where to write y (or y0, y1, …)
+    #[arg(long, value_name = "O.npz")]
+    output: PathBuf,
+    /// Samples a step
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+}
+
+impl Predict {
+    pub(super) fn run(self, common: &Common) -> Result<()> {
+        if self.batch_size == 0 {
+            return Err(Error::new("--batch-size 0: a step needs at least one sample"));
+        }
+        let model = open(&self.model)?;
+        let is_arrays = |p: &PathBuf| p.extension().is_some_and(|e| e == "npz" || e == "npy");
+        let x = match self.inputs.as_slice() {
+            [only] if is_arrays(only) => Arrays::read(only)?.inputs(&model)?,
+            images if !images.iter().any(is_arrays) => images_for(&model, images)?,
+            _ => return Err(Error::new("--inputs: give one .npz or .npy, or only images")),
+        };
+        let data = Data::inputs(x);
+        data.samples().map_err(|e| Error::file(&self.inputs[0], e))?;
+        let outputs = model.predict_with(&data, rhyton::trainer::Predict::new().batch_size(self.batch_size))?;
+        let named: Vec<(String, Array)> = match outputs.len() {
+            1 => outputs.into_iter().map(|a| ("y".to_owned(), a)).collect(),
+            _ => outputs.into_iter().enumerate().map(|(i, a)| (format!("y{i}"), a)).collect(),
+        };
+        arrays::write(&self.output, &named)?;
+        for (name, array) in &named {
+            common.say(format_args!("{name}: {} {:?} in {}", array.dtype(), array.shape(), self.output.display()));
+        }
+        Ok(())
+    }
+}
+
+/// Images brought to the size and colours of the model's input.
+fn images_for(model: &Model, paths: &[PathBuf]) -> Result<Nest> {
+    let inputs = model.inputs();
+    let shape = match inputs.as_slice() {
+        [input] if input.rank() == 4 => input.shape().clone(),
+        _ => return Err(Error::new("--inputs: images need a model with one input of shape (batch, height, width, channels)")),
+    };
+    let size = |axis: usize, otherwise: usize| shape[axis].known().unwrap_or(otherwise);
+    let colors = match size(3, 3) {
+        1 => ColorMode::Grayscale,
+        3 => ColorMode::Rgb,
+        4 => ColorMode::Rgba,
+        n => return Err(Error::new(format!("--inputs: the model takes {n} channels, images have 1, 3 or 4; give arrays"))),
+    };
+    let images = read_images(paths, (size(1, 256), size(2, 256)), colors)?;
+    Ok(images.into_arrays())
+}

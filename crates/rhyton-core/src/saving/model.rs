@@ -1,0 +1,186 @@
+//! Whole models in `.keras` files, and weights alone in `.weights.h5` files.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rhyton_formats::hdf5::H5File;
+use rhyton_formats::keras_archive::{KerasArchive, WEIGHTS};
+use serde_json::{Value, json};
+
+use super::weights::{format_error, from_hdf5, to_hdf5};
+use crate::error::{Error, Result};
+use crate::model::{CustomObjects, Model, deserialize_layer, serialize_layer};
+
+/// The version of Keras whose files these are.
+pub const KERAS_VERSION: &str = "3.15.1";
+
+impl Model {
+    /// Writes the model to `path`: `.keras` (configuration, weights, compilation and the optimizer's state; Keras in Python
+    /// reads it) or `.weights.h5` (weights alone). The file is replaced at once or not at all.
+    ///
+    /// # Errors
+    /// If the name has neither ending, the model has no weights yet, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let name = path.to_string_lossy();
+        if name.ends_with(".weights.h5") {
+            return self.save_weights(path);
+        }
+        if !name.ends_with(".keras") {
+            return Err(Error::argument(
+                name,
+                "the ending says no format that models are saved in",
+                "use .keras for the whole model or .weights.h5 for the weights",
+            ));
+        }
+        self.to_archive()?.write(path).map_err(|e| format_error(path, e))
+    }
+
+    /// Writes the weights and the optimizer's state to a `.weights.h5` file.
+    ///
+    /// # Errors
+    /// If the name has another ending, the model has no weights yet, or the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if !path.to_string_lossy().ends_with(".weights.h5") {
+            return Err(Error::argument(path.to_string_lossy(), "weights are saved as HDF5", "end the name in .weights.h5"));
+        }
+        self.check_built()?;
+        to_hdf5(self, true)?.write(path).map_err(|e| format_error(path, e))
+    }
+
+    /// Reads weights from a `.weights.h5` or `.keras` file into this model.
+    ///
+    /// # Errors
+    /// If a layer's weights are missing or have other shapes; nothing is changed then.
+    pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.load_weights_from(path.as_ref(), false).map(|_| ())
+    }
+
+    /// Reads the weights that fit; the result names the layers that were left as they are.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn load_weights_skipping_mismatches(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
+        self.load_weights_from(path.as_ref(), true)
+    }
+
+    fn load_weights_from(&self, path: &Path, skip_mismatch: bool) -> Result<Vec<String>> {
+        self.check_built()?;
+        let wrap = |e| format_error(path, e);
+        let file = if path.extension().is_some_and(|e| e == "keras") {
+            H5File::from_member(KerasArchive::read(path).map_err(wrap)?.weights, path, WEIGHTS)
+        } else {
+            H5File::open(path)
+        };
+        from_hdf5(self, &file.map_err(wrap)?, path, skip_mismatch)
+    }
+
+    /// The configuration with the compilation, as `config.json` holds it and Python's `model.to_json()` gives it.
+    pub fn to_json(&self) -> Value {
+        let mut object = serialize_layer(self);
+        if let Some(compilation) = self.compile_config() {
+            object["compile_config"] = compilation;
+        }
+        object
+    }
+
+    fn to_archive(&self) -> Result<KerasArchive> {
+        self.check_built()?;
+        let weights = to_hdf5(self, true)?.to_bytes().map_err(|e| format_error(Path::new(WEIGHTS), e))?;
+        let metadata = json!({"keras_version": KERAS_VERSION, "date_saved": date(SystemTime::now())});
+        Ok(KerasArchive {
+            metadata: metadata.to_string().into_bytes(),
+            config: self.to_json().to_string().into_bytes(),
+            weights,
+            assets: Default::default(),
+        })
+    }
+
+    fn check_built(&self) -> Result<()> {
+        if self.built() {
+            return Ok(());
+        }
+        Err(Error::argument(
+            crate::layers::Layer::name(self),
+            "the model has no weights yet",
+            "give it an Input, call build, or train it first",
+        ))
+    }
+}
+
+/// Reads a model from a `.keras` file, compiled as it was when saved. Nothing in the file is run.
+///
+/// # Errors
+/// If the file is damaged, names a class that is not known, or holds weights that do not fit its own configuration.
+pub fn load_model(path: impl AsRef<Path>) -> Result<Model> {
+    load_model_with(path, &CustomObjects::new())
+}
+
+/// [`load_model`], with classes of your own that the file may name.
+///
+/// # Errors
+/// As there.
+pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result<Model> {
+    let path = path.as_ref();
+    let wrap = |e| format_error(path, e);
+    let archive = KerasArchive::read(path).map_err(wrap)?;
+    let at = path.to_string_lossy();
+    let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
+        Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
+    })?;
+    let model = custom.scope(|| model_from_json(&config)).map_err(|e| e.within(&at))?;
+    let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
+    for skipped in from_hdf5(&model, &file, path, false)? {
+        eprintln!("warning: not loaded: {skipped}");
+    }
+    Ok(model)
+}
+
+/// The model that a configuration describes, compiled if it holds a compilation.
+///
+/// # Errors
+/// If it is no model, or names a class that is not known.
+pub fn model_from_json(config: &Value) -> Result<Model> {
+    let layer = deserialize_layer(config)?;
+    let model = match layer.as_any().downcast_ref::<Model>() {
+        Some(model) => model.clone(),
+        None => Model::subclass(layer),
+    };
+    if let Some(compilation) = config.get("compile_config").filter(|c| c.as_object().is_some_and(|o| !o.is_empty())) {
+        model.compile_from_config(compilation)?;
+    }
+    Ok(model)
+}
+
+/// `2026-11-23@06:29:38`, UTC.
+fn date(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let (days, seconds) = (since / 86_400, since % 86_400);
+    // Civil date from a day count: shifting the year to begin in March makes the leap day its last (H. Hinnant, 2014,
+    // "chrono-Compatible Low-Level Date Algorithms").
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}@{hour:02}:{minute:02}:{second:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_civil_dates() {
+        let at = |s| date(UNIX_EPOCH + Duration::from_secs(s));
+        assert_eq!(at(0), "1970-01-01@00:00:00");
+        assert_eq!(at(951_782_400 + 3_661), "2000-02-29@01:01:01");
+        assert_eq!(at(1_795_415_378), "2026-11-23@06:29:38");
+    }
+}

@@ -1,0 +1,153 @@
+//! Weights in `model.weights.h5`: where each layer's variables stand, as Keras lays them out.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rhyton_formats::hdf5::{H5File, H5Writer, Kind, Value};
+use rhyton_ir::Array;
+
+use crate::error::{Error, Result};
+use crate::layers::{Layer, LayerRef, describe};
+use crate::model::Model;
+use crate::variable::Variable;
+
+/// A place in the file: the group of an object, its name, and the variables in it.
+struct Entry {
+    group: String,
+    name: String,
+    /// How errors call the object.
+    described: String,
+    variables: Vec<Variable>,
+}
+
+/// Every object with state, in the order and under the groups in which Keras walks them: the model, its layers and what
+/// is in them, then the optimizer. An object met again (a shared layer) is stored once.
+fn entries(model: &Model) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    walk(model, String::new(), &mut HashSet::new(), &mut entries);
+    if let Some(optimizer) = model.optimizer() {
+        entries.push(Entry {
+            group: "optimizer".into(),
+            name: optimizer.name().to_owned(),
+            described: format!("optimizer {}", optimizer.name()),
+            variables: optimizer.variables(),
+        });
+    }
+    entries
+}
+
+fn walk(layer: &dyn Layer, group: String, seen: &mut HashSet<usize>, entries: &mut Vec<Entry>) {
+    if !seen.insert(layer.base().key()) {
+        return;
+    }
+    entries.push(Entry {
+        group: group.clone(),
+        name: layer.name().to_owned(),
+        described: describe(layer),
+        variables: layer.saved_variables(),
+    });
+    for (attribute, child) in layer.children() {
+        let child: &LayerRef = &child;
+        walk(child.as_ref(), join(&group, &attribute), seen, entries);
+    }
+}
+
+fn join(group: &str, name: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{group}/{name}") }
+}
+
+/// The bytes of `model.weights.h5`; with the optimizer's state if `with_optimizer`.
+///
+/// # Errors
+/// If a weight cannot be computed.
+pub(crate) fn to_hdf5(model: &Model, with_optimizer: bool) -> Result<H5Writer> {
+    let mut file = H5Writer::new();
+    let wrap = |e| format_error(Path::new("model.weights.h5"), e);
+    for entry in entries(model) {
+        if entry.group == "optimizer" && !with_optimizer {
+            continue;
+        }
+        let group = join(&entry.group, "vars");
+        file.group(&group).map_err(wrap)?;
+        file.attribute(&group, "name", entry.name.as_str()).map_err(wrap)?;
+        for (i, variable) in entry.variables.iter().enumerate() {
+            file.dataset(&format!("{group}/{i}"), variable.array()?).map_err(wrap)?;
+        }
+    }
+    Ok(file)
+}
+
+/// Sets the model's weights from an HDF5 file laid out by Keras. With `skip_mismatch`, objects that do not fit stay as
+/// they are and are listed in the result; otherwise nothing is changed unless everything fits.
+///
+/// # Errors
+/// If a group is missing or has another number of variables or shapes; the message names the layer, the place in the file
+/// and both shapes.
+pub(crate) fn from_hdf5(model: &Model, file: &H5File, path: &Path, skip_mismatch: bool) -> Result<Vec<String>> {
+    let mut loaded: Vec<(Variable, Array)> = Vec::new();
+    let mut skipped = Vec::new();
+    for entry in entries(model) {
+        match read_entry(&entry, file, path) {
+            Ok(values) => loaded.extend(entry.variables.iter().cloned().zip(values)),
+            Err(error) if entry.group == "optimizer" => {
+                // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
+                skipped.push(format!("{}: {error}", entry.described));
+            }
+            Err(error) if skip_mismatch => skipped.push(format!("{}: {error}", entry.described)),
+            Err(error) => return Err(error),
+        }
+    }
+    for (variable, value) in loaded {
+        variable.assign(value)?;
+    }
+    Ok(skipped)
+}
+
+fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
+    let wrap = |e| format_error(path, e);
+    let group = join(&entry.group, "vars");
+    let inside = |g: &str| format!("{}, group {g}", path.display());
+    let there = matches!(file.kind(&group).map_err(wrap)?, Some(Kind::Group));
+    let found = if there { file.group(&group).map_err(wrap)?.keys().map_err(wrap)?.len() } else { 0 };
+    if found != entry.variables.len() {
+        return Err(Error::content(
+            inside(&group),
+            format!("{} has {} variables but the file holds {found}", entry.described, entry.variables.len()),
+            "load the weights of a model with the same layers",
+        ));
+    }
+    let read = |(i, variable): (usize, &Variable)| {
+        let place = format!("{group}/{i}");
+        let array = file.dataset(&place).and_then(|d| d.array()).map_err(wrap)?;
+        if array.shape() != variable.shape() {
+            return Err(Error::shape(
+                inside(&place),
+                format!("the file has shape {:?} but {} has {:?}", array.shape(), variable.describe(), variable.shape()),
+                "load the weights of a model with the same layers",
+            ));
+        }
+        Ok(array)
+    };
+    entry.variables.iter().enumerate().map(read).collect()
+}
+
+/// Every array of an HDF5 file by its place, for files without a model.
+///
+/// # Errors
+/// If the file is damaged.
+pub fn arrays_of_hdf5(path: &Path) -> Result<Vec<(String, Array)>> {
+    let wrap = |e| format_error(path, e);
+    let file = H5File::open(path).map_err(wrap)?;
+    let mut arrays = Vec::new();
+    for place in file.datasets().map_err(wrap)? {
+        if let Value::Array(array) = file.dataset(&place).and_then(|d| d.value()).map_err(wrap)? {
+            arrays.push((place, array));
+        }
+    }
+    Ok(arrays)
+}
+
+/// An error in a file.
+pub(crate) fn format_error(path: &Path, source: rhyton_formats::Error) -> Error {
+    Error::Format { path: path.to_owned(), source: std::sync::Arc::new(source) }
+}

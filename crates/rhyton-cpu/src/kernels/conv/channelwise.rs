@@ -1,0 +1,398 @@
+//! Convolutions in which each channel sees only itself: depthwise convolutions, and the gradients of both their
+//! operands.
+//!
+//! `out[b, o, g] = Σ lhs[b, i, o + k, g] · rhs[i, k, g]` over taps `k` and, in the gradient of the kernel, over the images
+//! `i` (then the output positions are the taps of the original). Vectors run over the channels `g`, up to four at a time
+//! in registers. The taps that lie inside the image along the innermost axis form a run of evenly spaced vectors; the
+//! runs of a position are collected and handed to the inner loop together.
+//!
+//! The gradient of a kernel has few positions and sums over all pixels. It goes over the images row by row, so that a
+//! row stays in cache for all positions; groups of images, as many for any number of threads, sum into buffers of their
+//! own, which are added in order.
+
+#[cfg(target_arch = "x86_64")]
+use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
+#[cfg(target_arch = "aarch64")]
+use super::super::simd::{NeonF32, NeonF64};
+use super::super::simd::{Plain, Simd};
+use super::{ConvGeometry, ConvStrides, Phase};
+use crate::isa::Isa;
+use crate::kernels::gemm::{Epilogue, Real, Shared, Tile};
+use crate::kernels::scratch::{self, Aligned};
+use crate::pool::Pool;
+
+/// The most runs that a position may have: more, and it counts as a long sum.
+const RUNS: usize = 64;
+/// Groups of images of a long sum.
+const GROUPS: usize = 16;
+
+/// Evenly spaced vectors of both operands.
+#[derive(Clone, Copy)]
+pub(crate) struct Taps<T> {
+    lhs: *const T,
+    rhs: *const T,
+    count: usize,
+}
+
+/// Adds the products of all taps of `channels` channels to, or with `fresh` puts them into, `out`.
+///
+/// # Safety
+/// The processor has the instruction set; each tap's pointers can be read for `channels` elements at `count` multiples of
+/// the steps; `out` can be read and written for `channels` elements.
+pub(crate) type Sum<T> = unsafe fn(taps: &[Taps<T>], steps: (isize, isize), channels: usize, out: *mut T, fresh: bool);
+
+/// # Safety
+/// As [`Sum`], for `NV · LANES` channels from `first`.
+#[inline(always)]
+unsafe fn vectors<S: Simd, const NV: usize>(
+    taps: &[Taps<S::T>],
+    (lhs_step, rhs_step): (isize, isize),
+    first: usize,
+    out: *mut S::T,
+    fresh: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [S::zero(); NV];
+        for tap in taps {
+            let (mut lhs, mut rhs) = (tap.lhs.add(first), tap.rhs.add(first));
+            for _ in 0..tap.count {
+                for v in 0..NV {
+                    acc[v] = S::mul_add(S::load(lhs.add(v * S::LANES)), S::load(rhs.add(v * S::LANES)), acc[v]);
+                }
+                lhs = lhs.wrapping_offset(lhs_step);
+                rhs = rhs.wrapping_offset(rhs_step);
+            }
+        }
+        for v in 0..NV {
+            let at = out.add(first + v * S::LANES);
+            S::store(at, if fresh { acc[v] } else { S::add(S::load(at), acc[v]) });
+        }
+    }
+}
+
+/// # Safety
+/// As [`Sum`].
+#[inline(always)]
+unsafe fn sum<S: Simd<T: Real>>(
+    taps: &[Taps<S::T>],
+    steps: (isize, isize),
+    channels: usize,
+    out: *mut S::T,
+    fresh: bool,
+) {
+    let mut first = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while channels - first >= 4 * S::LANES {
+            vectors::<S, 4>(taps, steps, first, out, fresh);
+            first += 4 * S::LANES;
+        }
+        while channels - first >= S::LANES {
+            vectors::<S, 1>(taps, steps, first, out, fresh);
+            first += S::LANES;
+        }
+        for channel in first..channels {
+            let mut acc = if fresh { S::T::ZERO } else { *out.add(channel) };
+            for tap in taps {
+                for i in 0..tap.count as isize {
+                    acc = acc + *tap.lhs.offset(i * steps.0).add(channel) * *tap.rhs.offset(i * steps.1).add(channel);
+                }
+            }
+            *out.add(channel) = acc;
+        }
+    }
+}
+
+macro_rules! entry {
+    ($name:ident, $simd:ty, $t:ty $(, $feature:literal)?) => {
+        /// # Safety
+        /// As [`Sum`].
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn $name(taps: &[Taps<$t>], steps: (isize, isize), channels: usize, out: *mut $t, fresh: bool) {
+            // SAFETY: the caller's promise.
+            unsafe { sum::<$simd>(taps, steps, channels, out, fresh) }
+        }
+    };
+}
+
+entry!(plain_f32, Plain<f32>, f32);
+entry!(plain_f64, Plain<f64>, f64);
+#[cfg(target_arch = "x86_64")]
+entry!(avx2_f32, Avx2F32, f32, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+entry!(avx2_f64, Avx2F64, f64, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+entry!(avx512_f32, Avx512F32, f32, "avx512f,avx512vl,avx512dq,avx512bw");
+#[cfg(target_arch = "x86_64")]
+entry!(avx512_f64, Avx512F64, f64, "avx512f,avx512vl,avx512dq,avx512bw");
+#[cfg(target_arch = "aarch64")]
+entry!(neon_f32, NeonF32, f32, "neon");
+#[cfg(target_arch = "aarch64")]
+entry!(neon_f64, NeonF64, f64, "neon");
+
+/// The kernel for `f32`.
+pub(crate) fn f32_sum(isa: Isa) -> Sum<f32> {
+    assert!(isa.is_available(), "this machine lacks {isa}");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => avx512_f32,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2_f32,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon_f32,
+        _ => plain_f32,
+    }
+}
+
+/// The kernel for `f64`.
+pub(crate) fn f64_sum(isa: Isa) -> Sum<f64> {
+    assert!(isa.is_available(), "this machine lacks {isa}");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => avx512_f64,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => avx2_f64,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => neon_f64,
+        _ => plain_f64,
+    }
+}
+
+/// A phase of a convolution whose channels see only themselves.
+pub(crate) struct Channels<'g> {
+    g: &'g ConvGeometry,
+    phase: &'g [Phase; 3],
+    channels: usize,
+    /// Images that are summed over, and elements between them.
+    sums: usize,
+    lhs_sum: isize,
+    rhs_sum: isize,
+    /// Images of the result.
+    batch: usize,
+}
+
+struct Partial<T>(Aligned<T>);
+
+impl<T> Default for Partial<T> {
+    fn default() -> Self {
+        Partial(Aligned::default())
+    }
+}
+
+impl<'g> Channels<'g> {
+    /// If that is what it is, and channels are neighbours in all operands.
+    pub(crate) fn new(g: &'g ConvGeometry, phase: &'g [Phase; 3]) -> Option<Channels<'g>> {
+        let groups = g.feature_groups * g.batch_groups;
+        if groups == 1 || g.out_features != groups || g.rhs_strides.batch != 1 || g.out_strides.feature != 1 {
+            return None;
+        }
+        let forward = g.feature_groups == g.in_features && g.lhs_strides.feature == 1;
+        let kernel_gradient = g.batch_groups == g.batch && g.lhs_strides.batch == 1;
+        let (sums, batch) = match (forward, kernel_gradient) {
+            (true, _) => (1, g.batch),
+            (_, true) => (g.in_features, 1),
+            _ => return None,
+        };
+        let (lhs_sum, rhs_sum) = (g.lhs_strides.feature, g.rhs_strides.feature);
+        Some(Channels { g, phase, channels: groups, sums, lhs_sum, rhs_sum, batch })
+    }
+
+    /// Computes the phase.
+    ///
+    /// # Safety
+    /// `out` can be read and written for `out_len` elements, by nobody else but the epilogue in its own tile.
+    ///
+    /// # Panics
+    /// If an operand reaches outside its buffer.
+    #[expect(clippy::too_many_arguments, reason = "a convolution, and where it goes")]
+    pub(crate) unsafe fn run<T: Real>(
+        &self,
+        pool: &Pool,
+        isa: Isa,
+        lhs: &[T],
+        rhs: &[T],
+        out: *mut T,
+        out_len: usize,
+        epilogue: Option<Epilogue<'_, T>>,
+    ) {
+        self.check(lhs.len(), rhs.len(), out_len);
+        let kernel = T::channel_sum(isa);
+        let [z, y, x] = self.phase.map(|phase| phase.out.count);
+        let rows = self.batch * z * y;
+        let taps: usize = self.phase[..2].iter().map(|phase| phase.tap.count).product();
+        let out = Shared(out);
+        let row_start = |row: usize| {
+            let (b, z, y) = (row / y / z, row / y % z, row % y);
+            let start = b as isize * self.g.out_strides.batch + self.out_offset([z, y, 0]);
+            start as usize
+        };
+        let step = (self.phase[2].out.step as isize) * self.g.out_strides.spatial[2];
+        let finish = |row: usize| {
+            if let Some(epilogue) = epilogue {
+                // SAFETY: the elements of this row of positions, which are this task's.
+                epilogue(unsafe { Tile::new(out.get(), row_start(row), (row * x, x), self.channels, step) });
+            }
+        };
+        if self.sums * taps <= RUNS {
+            let task = |row: usize| {
+                let mut collected = [Taps { lhs: lhs.as_ptr(), rhs: rhs.as_ptr(), count: 0 }; RUNS];
+                for column in 0..x {
+                    let position = [row / y % z, row % y, column];
+                    let mut count = 0;
+                    for i in 0..self.sums {
+                        for tap in 0..taps {
+                            let tap = [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count];
+                            if let Some(found) = self.taps(lhs, rhs, (row / y / z, i), position, tap) {
+                                collected[count] = found;
+                                count += 1;
+                            }
+                        }
+                    }
+                    let at = row_start(row) as isize + column as isize * step;
+                    // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
+                    unsafe { kernel(&collected[..count], self.steps(), self.channels, out.get().offset(at), true) };
+                }
+                finish(row);
+            };
+            if rows * x * self.channels < 4096 {
+                (0..rows).for_each(task)
+            } else {
+                pool.run(rows, &task)
+            }
+            return;
+        }
+        let positions = rows * x;
+        let groups = GROUPS.min(self.sums);
+        scratch::with(|partial: &mut Partial<T>| {
+            let len = positions * self.channels;
+            let partial = Shared(partial.0.get(groups * len).as_mut_ptr());
+            pool.run(groups, &|group| {
+                let to = partial.get().wrapping_add(group * len);
+                // SAFETY: each group has its own part of the buffer.
+                unsafe { std::slice::from_raw_parts_mut(to, len) }.fill(T::ZERO);
+                for i in group * self.sums / groups..(group + 1) * self.sums / groups {
+                    for tap in 0..taps {
+                        let tap = [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count];
+                        for position in 0..positions {
+                            let (row, column) = (position / x, position % x);
+                            let at = [row / y % z, row % y, column];
+                            let Some(found) = self.taps(lhs, rhs, (row / y / z, i), at, tap) else { continue };
+                            let to = to.wrapping_add(position * self.channels);
+                            // SAFETY: as above.
+                            unsafe { kernel(&[found], self.steps(), self.channels, to, false) };
+                        }
+                    }
+                }
+            });
+            for row in 0..rows {
+                for column in 0..x {
+                    let position = row * x + column;
+                    let at = row_start(row) as isize + column as isize * step;
+                    for channel in 0..self.channels {
+                        // SAFETY: as above; the groups are done.
+                        unsafe {
+                            let part =
+                                |group: usize| *partial.get().add(group * len + position * self.channels + channel);
+                            let total = (1..groups).fold(part(0), |total, group| total + part(group));
+                            *out.get().offset(at).add(channel) = total;
+                        }
+                    }
+                }
+                finish(row);
+            }
+        });
+    }
+
+    /// The elements of the result between position 0 and `position`, this phase's offset included.
+    fn out_offset(&self, position: [usize; 3]) -> isize {
+        (0..3)
+            .map(|d| {
+                let o = self.phase[d].out;
+                (o.first + position[d] * o.step) as isize * self.g.out_strides.spatial[d]
+            })
+            .sum()
+    }
+
+    /// Elements between neighbouring taps along the innermost axis.
+    fn steps(&self) -> (isize, isize) {
+        let rhs = self.phase[2].tap.step as isize * self.g.rhs_strides.spatial[2];
+        let rhs = if self.g.reversed[2] { -rhs } else { rhs };
+        (self.phase[2].tap_step as isize * self.g.lhs_strides.spatial[2], rhs)
+    }
+
+    /// The run of taps inside the image for an output position and the taps along the two outer axes.
+    fn taps<T>(
+        &self,
+        lhs: &[T],
+        rhs: &[T],
+        (b, i): (usize, usize),
+        at: [usize; 3],
+        tap: [usize; 2],
+    ) -> Option<Taps<T>> {
+        let g = self.g;
+        let mut from = b as isize * g.lhs_strides.batch * isize::from(self.sums == 1) + i as isize * self.lhs_sum;
+        let mut kernel = i as isize * self.rhs_sum;
+        let [first, last] = {
+            let p = &self.phase[2];
+            let start = p.at + at[2] as i64 * p.out_step;
+            let first =
+                if start >= 0 { 0 } else { (-start).div_euclid(p.tap_step) + i64::from(start % p.tap_step != 0) };
+            let room = g.image[2] as i64 - 1 - start;
+            [first, if room < 0 { 0 } else { (room / p.tap_step + 1).min(p.tap.count as i64) }]
+        };
+        if first >= last {
+            return None;
+        }
+        for d in 0..3 {
+            let p = &self.phase[d];
+            let tap = if d == 2 { first } else { tap[d] as i64 };
+            let element = p.at + at[d] as i64 * p.out_step + tap * p.tap_step;
+            if element < 0 || element >= g.image[d] as i64 {
+                return None;
+            }
+            from += element as isize * g.lhs_strides.spatial[d];
+            let tap = p.tap.first + tap as usize * p.tap.step;
+            let tap = if g.reversed[d] { g.kernel[d] - 1 - tap } else { tap };
+            kernel += tap as isize * g.rhs_strides.spatial[d];
+        }
+        let (lhs, rhs) = (lhs.as_ptr().wrapping_offset(from), rhs.as_ptr().wrapping_offset(kernel));
+        Some(Taps { lhs, rhs, count: (last - first) as usize })
+    }
+
+    fn check(&self, lhs: usize, rhs: usize, out: usize) {
+        let g = self.g;
+        let reach = |dims: [(usize, isize); 5], len: usize, name: &str| {
+            if dims.iter().any(|dim| dim.0 == 0) {
+                return;
+            }
+            let mut last = 0;
+            for (size, stride) in dims {
+                assert!(stride >= 0 || size == 1, "convolution: {name} has negative strides");
+                last += (size as i128 - 1) * stride as i128;
+            }
+            assert!(last < len as i128, "convolution: {name} reaches element {last} of a buffer of {len}");
+        };
+        let operand = |batch: usize, features: usize, space: [usize; 3], s: ConvStrides| {
+            [
+                (batch, s.batch),
+                (features, s.feature),
+                (space[0], s.spatial[0]),
+                (space[1], s.spatial[1]),
+                (space[2], s.spatial[2]),
+            ]
+        };
+        reach(operand(g.batch, g.in_features, g.image, g.lhs_strides), lhs, "the image");
+        let inputs = g.in_features / g.feature_groups;
+        reach(operand(g.out_features, inputs, g.kernel, g.rhs_strides), rhs, "the kernel");
+        let result = operand(g.batch / g.batch_groups, g.out_features, g.out, g.out_strides);
+        reach(result, out, "the result");
+        let mut dims: Vec<_> = result.into_iter().filter(|dim| dim.0 > 1).collect();
+        dims.sort_by_key(|dim| dim.1);
+        let mut last = 0;
+        for (size, stride) in dims {
+            assert!(stride > last, "convolution: elements of the result overlap");
+            last += (size as isize - 1) * stride;
+        }
+    }
+}

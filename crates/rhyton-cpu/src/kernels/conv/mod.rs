@@ -1,0 +1,340 @@
+//! Convolutions with one to three spatial axes: forward, and the gradients of both operands, which are convolutions too.
+//!
+//! A [`ConvGeometry`] holds sizes and element strides, so any order of axes works. The product is a matrix product
+//! (see [`gemm`](crate::kernels::gemm)) of a view of the images, whose rows are output positions and whose columns are
+//! taps and input features, by the kernel; the windows are never written out. Rows and columns are ordered by their
+//! strides, so that the gradient of a kernel (where batch and features change roles) finds its features contiguous.
+//!
+//! Holes between the elements of the left operand (`lhs_dilation`, the gradient of a strided convolution) are not
+//! multiplied: output positions that meet the same taps form a phase, and each phase is a convolution without holes. In
+//! one dimension with dilation `l`, position `o` and tap `k` meet element `(o·s + k·d − p) / l` if that is whole;
+//! positions `l / gcd(s, l)` apart meet the same taps, which are `l / gcd(d, l)` apart.
+//!
+//! Convolutions in which each channel sees only itself have kernels of their own, see [`channelwise`].
+
+pub(crate) mod channelwise;
+#[cfg(test)]
+mod tests;
+
+use rhyton_ir::op::Convolution;
+
+use crate::isa::Isa;
+use crate::kernels::gemm::{Axis, BatchDim, Dim, Elements, Epilogue, Gemm, Out, Real, Rhs, Space, View, gemm};
+use crate::pool::Pool;
+
+/// Elements between neighbours along the axes of an operand: batch, feature and space for the images and the result;
+/// output feature, input feature and space for the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvStrides {
+    /// Along the batch; for the kernel, along its output features.
+    pub batch: isize,
+    /// Along the features; for the kernel, along its input features.
+    pub feature: isize,
+    /// Along the spatial axes; 0 for those that are not there.
+    pub spatial: [isize; 3],
+}
+
+/// Sizes, strides and window of a convolution. Spatial axes that are not there come first, with size 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvGeometry {
+    /// Images.
+    pub batch: usize,
+    /// Features of the left operand.
+    pub in_features: usize,
+    /// Features of the kernel's output axis.
+    pub out_features: usize,
+    /// The image.
+    pub image: [usize; 3],
+    /// The kernel.
+    pub kernel: [usize; 3],
+    /// The result.
+    pub out: [usize; 3],
+    /// Steps of the window.
+    pub strides: [usize; 3],
+    /// Padding before the image; negative removes.
+    pub padding: [i64; 3],
+    /// 1 + holes between elements of the image.
+    pub lhs_dilation: [usize; 3],
+    /// 1 + holes between elements of the kernel.
+    pub rhs_dilation: [usize; 3],
+    /// Which axes of the kernel are read from the last element to the first.
+    pub reversed: [bool; 3],
+    /// Groups of features.
+    pub feature_groups: usize,
+    /// Groups of the batch.
+    pub batch_groups: usize,
+    /// Of the left operand.
+    pub lhs_strides: ConvStrides,
+    /// Of the kernel.
+    pub rhs_strides: ConvStrides,
+    /// Of the result.
+    pub out_strides: ConvStrides,
+}
+
+impl ConvGeometry {
+    /// Of `op` on row-major operands of these shapes, which it must accept; `None` with more than three spatial axes.
+    pub fn new(op: &Convolution, lhs: &[usize], rhs: &[usize]) -> Option<ConvGeometry> {
+        let dims = &op.dims;
+        let rank = dims.lhs_spatial.len();
+        let skip = 3usize.checked_sub(rank)?;
+        let spatial =
+            |shape: &[usize], axes: &[usize]| std::array::from_fn(|d| if d < skip { 1 } else { shape[axes[d - skip]] });
+        let attribute = |values: &[usize]| std::array::from_fn(|d| if d < skip { 1 } else { values[d - skip] });
+        let (image, kernel): ([usize; 3], [usize; 3]) =
+            (spatial(lhs, &dims.lhs_spatial), spatial(rhs, &dims.rhs_spatial));
+        let (strides, lhs_dilation, rhs_dilation): ([usize; 3], [usize; 3], [usize; 3]) =
+            (attribute(&op.strides), attribute(&op.lhs_dilation), attribute(&op.rhs_dilation));
+        let padding: [(i64, i64); 3] = std::array::from_fn(|d| if d < skip { (0, 0) } else { op.padding[d - skip] });
+        let out: [usize; 3] = std::array::from_fn(|d| {
+            let dilated = |size: usize, by: usize| if size == 0 { 0 } else { (size as i64 - 1) * by as i64 + 1 };
+            let padded = dilated(image[d], lhs_dilation[d]) + padding[d].0 + padding[d].1;
+            let room = padded - dilated(kernel[d], rhs_dilation[d]);
+            if room < 0 { 0 } else { room as usize / strides[d] + 1 }
+        });
+        let batch = lhs[dims.lhs_batch];
+        let out_features = rhs[dims.rhs_output];
+        let mut out_shape = vec![0; rank + 2];
+        out_shape[dims.out_batch] = batch / op.batch_groups;
+        out_shape[dims.out_feature] = out_features;
+        (0..rank).for_each(|d| out_shape[dims.out_spatial[d]] = out[d + skip]);
+        let strides_of = |shape: &[usize], batch: usize, feature: usize, space: &[usize]| {
+            let stride = |axis: usize| shape[axis + 1..].iter().product::<usize>() as isize;
+            let spatial = std::array::from_fn(|d| if d < skip { 0 } else { stride(space[d - skip]) });
+            ConvStrides { batch: stride(batch), feature: stride(feature), spatial }
+        };
+        Some(ConvGeometry {
+            batch,
+            in_features: lhs[dims.lhs_feature],
+            out_features,
+            image,
+            kernel,
+            out,
+            strides,
+            padding: padding.map(|(before, _)| before),
+            lhs_dilation,
+            rhs_dilation,
+            reversed: [false; 3],
+            feature_groups: op.feature_groups,
+            batch_groups: op.batch_groups,
+            lhs_strides: strides_of(lhs, dims.lhs_batch, dims.lhs_feature, &dims.lhs_spatial),
+            rhs_strides: strides_of(rhs, dims.rhs_output, dims.rhs_input, &dims.rhs_spatial),
+            out_strides: strides_of(&out_shape, dims.out_batch, dims.out_feature, &dims.out_spatial),
+        })
+    }
+
+    /// Elements of the result.
+    pub fn out_len(&self) -> usize {
+        self.batch / self.batch_groups * self.out_features * self.out.iter().product::<usize>()
+    }
+
+    fn check(&self) {
+        assert!(self.feature_groups > 0 && self.batch_groups > 0, "convolution: no groups");
+        assert!(self.feature_groups == 1 || self.batch_groups == 1, "convolution: groups of both kinds");
+        let groups = self.feature_groups * self.batch_groups;
+        assert_eq!(self.in_features % self.feature_groups, 0, "convolution: input features in groups");
+        assert_eq!(self.batch % self.batch_groups, 0, "convolution: the batch in groups");
+        assert_eq!(self.out_features % groups, 0, "convolution: output features in groups");
+        for d in 0..3 {
+            let positive = self.strides[d] > 0 && self.lhs_dilation[d] > 0 && self.rhs_dilation[d] > 0;
+            assert!(positive, "convolution: strides and dilations start at 1");
+        }
+    }
+}
+
+/// Output positions of one axis that meet the same taps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Phase {
+    pub(crate) out: Progression,
+    pub(crate) tap: Progression,
+    /// The element of the image that the first position and the first tap meet; negative before the image.
+    pub(crate) at: i64,
+    /// Elements of the image between positions.
+    pub(crate) out_step: i64,
+    /// Elements of the image between taps.
+    pub(crate) tap_step: i64,
+}
+
+/// Evenly spaced indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progression {
+    pub(crate) first: usize,
+    pub(crate) step: usize,
+    pub(crate) count: usize,
+}
+
+/// The phases of axis `d`; those without output are left out.
+fn phases(g: &ConvGeometry, d: usize) -> Vec<Phase> {
+    let (s, l, k_d) = (g.strides[d], g.lhs_dilation[d], g.rhs_dilation[d]);
+    let (out_step, tap_step) = (l / gcd(s, l), l / gcd(k_d, l));
+    (0..out_step.min(g.out[d]))
+        .map(|first| {
+            let meet = |k: usize| (first * s + k * k_d) as i64 - g.padding[d];
+            let tap = (0..tap_step.min(g.kernel[d])).find(|&k| meet(k).rem_euclid(l as i64) == 0);
+            let taps = tap.map_or(Progression { first: 0, step: tap_step, count: 0 }, |k| Progression {
+                first: k,
+                step: tap_step,
+                count: (g.kernel[d] - k).div_ceil(tap_step),
+            });
+            Phase {
+                out: Progression { first, step: out_step, count: (g.out[d] - first).div_ceil(out_step) },
+                tap: taps,
+                at: meet(taps.first).div_euclid(l as i64),
+                out_step: (out_step * s / l) as i64,
+                tap_step: (tap_step * k_d / l) as i64,
+            }
+        })
+        .collect()
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
+///
+/// The rows of a [`Tile`](crate::kernels::gemm::Tile) are output positions in the order of their strides, of one phase
+/// (see the module): use its offsets. A batch of it is a group.
+///
+/// # Panics
+/// If the geometry is inconsistent, reaches outside a buffer, or the machine lacks `isa`.
+pub fn convolution<T: Real>(
+    pool: &Pool,
+    isa: Isa,
+    geometry: &ConvGeometry,
+    lhs: Elements<'_, T>,
+    rhs: Elements<'_, T>,
+    out: &mut [T],
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    // SAFETY: `out` is borrowed for as long as the call.
+    unsafe { convolution_raw(pool, isa, geometry, lhs, rhs, out.as_mut_ptr(), out.len(), epilogue) }
+}
+
+/// As [`convolution`], for a result that the epilogue also reaches by other ways.
+///
+/// # Safety
+/// As [`Out::from_raw`].
+///
+/// # Panics
+/// As [`convolution`].
+#[expect(clippy::too_many_arguments, reason = "a convolution, and where it goes")]
+pub unsafe fn convolution_raw<T: Real>(
+    pool: &Pool,
+    isa: Isa,
+    g: &ConvGeometry,
+    lhs: Elements<'_, T>,
+    rhs: Elements<'_, T>,
+    out: *mut T,
+    out_len: usize,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    g.check();
+    if g.out_len() == 0 {
+        return;
+    }
+    let axes = [phases(g, 0), phases(g, 1), phases(g, 2)];
+    for z in &axes[0] {
+        for y in &axes[1] {
+            for x in &axes[2] {
+                let phase = [*z, *y, *x];
+                if let (Elements::Native(lhs), Elements::Native(rhs)) = (lhs, rhs)
+                    && let Some(channels) = channelwise::Channels::new(g, &phase)
+                {
+                    // SAFETY: the caller's promise.
+                    unsafe { channels.run(pool, isa, lhs, rhs, out, out_len, epilogue) };
+                } else {
+                    // SAFETY: the caller's promise.
+                    unsafe { phase_gemm(pool, isa, g, &phase, lhs, rhs, out, out_len, epilogue) };
+                }
+            }
+        }
+    }
+}
+
+/// One phase as a matrix product.
+///
+/// # Safety
+/// As [`convolution_raw`].
+#[expect(clippy::too_many_arguments, reason = "as `convolution_raw`")]
+unsafe fn phase_gemm<T: Real>(
+    pool: &Pool,
+    isa: Isa,
+    g: &ConvGeometry,
+    phase: &[Phase; 3],
+    lhs: Elements<'_, T>,
+    rhs: Elements<'_, T>,
+    out: *mut T,
+    out_len: usize,
+    epilogue: Option<Epilogue<'_, T>>,
+) {
+    let groups = g.feature_groups * g.batch_groups;
+    let (ic, oc, batch) = (g.in_features / g.feature_groups, g.out_features / groups, g.batch / g.batch_groups);
+    // Output positions: strides in the result and in the images.
+    let steps = |d: usize, step: i64| {
+        let mut steps = [0; 3];
+        steps[d] = step as i32;
+        steps
+    };
+    let mut rows = vec![(g.out_strides.batch, Dim::plain(batch, g.lhs_strides.batch))];
+    // Taps and input features: strides in the images and in the kernel.
+    let mut cols = vec![(g.lhs_strides.feature, Dim::plain(ic, g.lhs_strides.feature), g.rhs_strides.feature)];
+    let (mut rhs_offset, mut out_offset) = (0, 0);
+    for d in 0..3 {
+        let Phase { out: o, tap, .. } = phase[d];
+        let out_stride = o.step as isize * g.out_strides.spatial[d];
+        rows.push((out_stride, Dim { size: o.count, stride: 0, steps: steps(d, phase[d].out_step) }));
+        out_offset += o.first as isize * g.out_strides.spatial[d];
+        let forward = g.rhs_strides.spatial[d];
+        let rhs_stride = if g.reversed[d] { -forward } else { forward };
+        rhs_offset += tap.first as isize * rhs_stride;
+        rhs_offset += if g.reversed[d] { (g.kernel[d] as isize - 1) * forward } else { 0 };
+        let move_by = phase[d].tap_step as isize * g.lhs_strides.spatial[d];
+        let dim = Dim { size: tap.count, stride: 0, steps: steps(d, phase[d].tap_step) };
+        cols.push((move_by, dim, rhs_stride * tap.step as isize));
+    }
+    rows.sort_by_key(|&(stride, dim)| (dim.size == 1, -stride));
+    cols.sort_by_key(|&(stride, dim, _)| (dim.size == 1, -stride));
+    let space = Space {
+        origin: std::array::from_fn(|d| phase[d].at as i32),
+        extent: std::array::from_fn(|d| g.image[d] as i32),
+        strides: g.lhs_strides.spatial,
+    };
+    let taps = |f: &dyn Fn(&(isize, Dim, isize)) -> Dim| Axis::new(&cols.iter().map(f).collect::<Vec<_>>());
+    let image = |rows: &[(isize, Dim)]| {
+        let rows = Axis::new(&rows.iter().map(|&(_, dim)| dim).collect::<Vec<_>>());
+        View::new(lhs, 0, rows, taps(&|&(_, dim, _)| dim), space)
+    };
+    let kernel_rows = taps(&|&(_, dim, stride)| Dim::plain(dim.size, stride));
+    let kernel = View::new(rhs, rhs_offset, kernel_rows, Axis::plain(oc, g.rhs_strides.batch), Space::NONE);
+    let positions = |rows: &[(isize, Dim)]| {
+        Axis::new(&rows.iter().map(|&(stride, dim)| Dim::plain(dim.size, stride)).collect::<Vec<_>>())
+    };
+    let group =
+        if g.feature_groups > 1 { ic as isize * g.lhs_strides.feature } else { batch as isize * g.lhs_strides.batch };
+    let group = BatchDim {
+        size: groups,
+        a: group,
+        b: oc as isize * g.rhs_strides.batch,
+        c: oc as isize * g.out_strides.feature,
+    };
+    let out_offset = out_offset as usize;
+    if g.out_strides.feature != 1 && oc > 1 {
+        // Features are apart but positions may be neighbours (NCHW): then the transposed product, image by image.
+        let inner: Vec<_> = rows.iter().copied().filter(|&(_, dim)| dim.steps != [0; 3]).collect();
+        let pixels = positions(&inner);
+        if pixels.uniform_stride() == Some(1) {
+            let image_batch = BatchDim { size: batch, a: 0, b: g.lhs_strides.batch, c: g.out_strides.batch };
+            let batch = [BatchDim { a: group.b, b: group.a, ..group }, image_batch];
+            // SAFETY: the caller's promise.
+            let c = unsafe {
+                Out::from_raw(out, out_len, out_offset, Axis::plain(oc, g.out_strides.feature), pixels.len(), 1)
+            };
+            let (a, b) = (kernel.transposed(), Rhs::View(image(&inner).transposed()));
+            return gemm(pool, isa, &Gemm { a, b, c, batch: &batch, accumulate: false, epilogue });
+        }
+    }
+    // SAFETY: the caller's promise.
+    let c = unsafe { Out::from_raw(out, out_len, out_offset, positions(&rows), oc, g.out_strides.feature) };
+    let (a, b) = (image(&rows), Rhs::View(kernel));
+    gemm(pool, isa, &Gemm { a, b, c, batch: &[group], accumulate: false, epilogue });
+}

@@ -1,0 +1,215 @@
+//! Convolutions of all kinds against the definition.
+
+use rhyton_ir::op::ConvDims;
+
+use super::*;
+
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// The definition, in `f64`: the sums and the sums of absolute values.
+fn direct(g: &ConvGeometry, lhs: &[f32], rhs: &[f32]) -> Vec<(f64, f64)> {
+    let mut out = vec![(0.0, 0.0); g.out_len()];
+    let (ic, batch) = (g.in_features / g.feature_groups, g.batch / g.batch_groups);
+    let each = |sizes: [usize; 3], f: &mut dyn FnMut([usize; 3])| {
+        (0..sizes.iter().product()).for_each(|i: usize| {
+            f([i / sizes[2] / sizes[1], i / sizes[2] % sizes[1], i % sizes[2]]);
+        });
+    };
+    let at = |s: &ConvStrides, b: usize, f: usize, p: [usize; 3]| {
+        (b as isize * s.batch + f as isize * s.feature + (0..3).map(|d| p[d] as isize * s.spatial[d]).sum::<isize>())
+            as usize
+    };
+    for b in 0..batch {
+        for o in 0..g.out_features {
+            let group = o / (g.out_features / (g.feature_groups * g.batch_groups));
+            let (image, first) = if g.batch_groups > 1 { (group * batch + b, 0) } else { (b, group * ic) };
+            each(g.out, &mut |p| {
+                let sum = &mut out[at(&g.out_strides, b, o, p)];
+                each(g.kernel, &mut |k| {
+                    let mut place = [0; 3];
+                    for d in 0..3 {
+                        let x = (p[d] * g.strides[d] + k[d] * g.rhs_dilation[d]) as i64 - g.padding[d];
+                        let l = g.lhs_dilation[d] as i64;
+                        if x < 0 || x % l != 0 || x / l >= g.image[d] as i64 {
+                            return;
+                        }
+                        place[d] = (x / l) as usize;
+                    }
+                    let k = std::array::from_fn(|d| if g.reversed[d] { g.kernel[d] - 1 - k[d] } else { k[d] });
+                    for i in 0..ic {
+                        let x = f64::from(lhs[at(&g.lhs_strides, image, first + i, place)]);
+                        let product = x * f64::from(rhs[at(&g.rhs_strides, o, i, k)]);
+                        *sum = (sum.0 + product, sum.1 + product.abs());
+                    }
+                });
+            });
+        }
+    }
+    out
+}
+
+fn check(op: &Convolution, lhs_shape: &[usize], rhs_shape: &[usize]) {
+    let g = ConvGeometry::new(op, lhs_shape, rhs_shape).unwrap();
+    for reversed in [[false; 3], [false, true, true]] {
+        let g = ConvGeometry { reversed, ..g };
+        let lhs = numbers(lhs_shape.iter().product(), 1);
+        let rhs = numbers(rhs_shape.iter().product(), 2);
+        let expected = direct(&g, &lhs, &rhs);
+        for isa in Isa::available() {
+            let mut first: Option<Vec<f32>> = None;
+            for threads in [1, 3] {
+                let mut out = vec![f32::NAN; g.out_len()];
+                let double = |mut tile: crate::kernels::gemm::Tile<'_, f32>| {
+                    if tile.col_stride == 1 || tile.cols == 1 {
+                        (0..tile.rows).for_each(|i| tile.row(i).iter_mut().for_each(|x| *x *= 2.0));
+                        return;
+                    }
+                    for row in 0..tile.rows as isize {
+                        for col in 0..tile.cols as isize {
+                            // SAFETY: an element of the tile.
+                            unsafe { *tile.as_mut_ptr().offset(row * tile.row_stride + col * tile.col_stride) *= 2.0 };
+                        }
+                    }
+                };
+                let pool = Pool::new(threads);
+                convolution(&pool, isa, &g, lhs[..].into(), rhs[..].into(), &mut out, Some(&double));
+                for (i, &(sum, size)) in expected.iter().enumerate() {
+                    let error = (f64::from(out[i]) - 2.0 * sum).abs();
+                    assert!(
+                        error <= 1e-6 * (size + 0.1),
+                        "{isa}: {op:?} {lhs_shape:?} {rhs_shape:?}: {i}: {} is not {}",
+                        out[i],
+                        2.0 * sum
+                    );
+                }
+                assert_eq!(*first.get_or_insert_with(|| out.clone()), out, "{isa}: {op:?}: {threads} threads differ");
+            }
+        }
+    }
+}
+
+/// Channels last, kernels HWIO.
+fn nhwc(rank: usize) -> ConvDims {
+    let space: Vec<usize> = (1..=rank).collect();
+    ConvDims {
+        lhs_batch: 0,
+        lhs_feature: rank + 1,
+        lhs_spatial: space.clone(),
+        rhs_input: rank,
+        rhs_output: rank + 1,
+        rhs_spatial: (0..rank).collect(),
+        out_batch: 0,
+        out_feature: rank + 1,
+        out_spatial: space,
+    }
+}
+
+fn plain(dims: ConvDims) -> Convolution {
+    let rank = dims.lhs_spatial.len();
+    Convolution {
+        dims,
+        strides: vec![1; rank],
+        padding: vec![(0, 0); rank],
+        lhs_dilation: vec![1; rank],
+        rhs_dilation: vec![1; rank],
+        feature_groups: 1,
+        batch_groups: 1,
+    }
+}
+
+#[test]
+fn forward_in_all_ranks() {
+    check(&plain(nhwc(1)), &[2, 9, 5], &[3, 5, 7]);
+    let padded = Convolution { padding: vec![(1, 1); 2], strides: vec![2, 1], ..plain(nhwc(2)) };
+    check(&padded, &[2, 9, 8, 3], &[3, 3, 3, 20]);
+    check(&padded, &[2, 9, 8, 16], &[3, 3, 16, 70]);
+    check(&padded, &[3, 6, 7, 1], &[5, 3, 1, 32]);
+    check(&Convolution { padding: vec![(-1, 2), (0, 0)], ..padded.clone() }, &[2, 9, 8, 4], &[3, 3, 4, 5]);
+    check(&Convolution { padding: vec![(0, 1), (1, 0), (2, 2)], ..plain(nhwc(3)) }, &[1, 4, 5, 6, 3], &[2, 3, 3, 3, 9]);
+}
+
+#[test]
+fn dilations_of_both_operands() {
+    for (stride, lhs, rhs, padding) in
+        [(1, 2, 1, 1), (1, 3, 2, 2), (2, 2, 1, 0), (3, 2, 2, 3), (2, 4, 3, 1), (1, 1, 3, 2), (1, 5, 1, 0)]
+    {
+        let op = Convolution {
+            strides: vec![stride, 1],
+            lhs_dilation: vec![lhs, 2],
+            rhs_dilation: vec![rhs, 1],
+            padding: vec![(padding, padding + 1), (1, 1)],
+            ..plain(nhwc(2))
+        };
+        check(&op, &[2, 5, 4, 4], &[3, 2, 4, 6]);
+        check(&Convolution { feature_groups: 20, ..op }, &[2, 5, 4, 20], &[3, 2, 1, 20]);
+    }
+}
+
+#[test]
+fn groups_of_both_kinds() {
+    let op = Convolution { padding: vec![(1, 1); 2], ..plain(nhwc(2)) };
+    check(&Convolution { feature_groups: 3, ..op.clone() }, &[2, 5, 6, 12], &[3, 3, 4, 9]);
+    check(&Convolution { feature_groups: 8, ..op.clone() }, &[2, 5, 6, 8], &[3, 3, 1, 16]);
+    check(&Convolution { feature_groups: 37, ..op.clone() }, &[2, 5, 6, 37], &[3, 3, 1, 37]);
+    check(&Convolution { batch_groups: 2, ..op }, &[6, 5, 6, 4], &[3, 3, 4, 10]);
+}
+
+/// The kernel's gradient: batch and features change roles.
+fn kernel_gradient() -> ConvDims {
+    ConvDims {
+        lhs_batch: 3,
+        lhs_feature: 0,
+        lhs_spatial: vec![1, 2],
+        rhs_input: 0,
+        rhs_output: 3,
+        rhs_spatial: vec![1, 2],
+        out_batch: 2,
+        out_feature: 3,
+        out_spatial: vec![0, 1],
+    }
+}
+
+#[test]
+fn gradients_of_kernels() {
+    let op = Convolution { padding: vec![(1, 1); 2], ..plain(kernel_gradient()) };
+    check(&op, &[4, 9, 8, 6], &[4, 9, 8, 10]);
+    check(&op, &[8, 20, 20, 5], &[8, 20, 20, 18]);
+    let strided = Convolution { rhs_dilation: vec![2, 2], padding: vec![(0, 1); 2], ..op.clone() };
+    check(&strided, &[4, 9, 8, 16], &[4, 4, 4, 33]);
+    check(&Convolution { batch_groups: 35, ..op }, &[20, 9, 8, 35], &[20, 9, 8, 35]);
+    check(&Convolution { batch_groups: 16, ..strided }, &[3, 9, 8, 16], &[3, 4, 4, 16]);
+}
+
+#[test]
+fn channels_first() {
+    let dims = ConvDims {
+        lhs_batch: 0,
+        lhs_feature: 1,
+        lhs_spatial: vec![2, 3],
+        rhs_input: 1,
+        rhs_output: 0,
+        rhs_spatial: vec![2, 3],
+        out_batch: 0,
+        out_feature: 1,
+        out_spatial: vec![2, 3],
+    };
+    let op = Convolution { padding: vec![(1, 1); 2], ..plain(dims) };
+    check(&op, &[2, 5, 9, 8], &[7, 5, 3, 3]);
+    check(&Convolution { strides: vec![2, 2], ..op.clone() }, &[2, 6, 9, 8], &[7, 6, 3, 3]);
+    check(&Convolution { lhs_dilation: vec![2, 2], ..op.clone() }, &[2, 6, 4, 4], &[7, 6, 3, 3]);
+    check(&Convolution { feature_groups: 6, ..op }, &[2, 6, 9, 8], &[6, 1, 3, 3]);
+}
+
+#[test]
+fn an_empty_kernel_gives_zeros_and_an_empty_result_nothing() {
+    check(&plain(nhwc(1)), &[2, 3, 0], &[2, 0, 4]);
+    check(&plain(nhwc(1)), &[2, 1, 3], &[2, 3, 4]);
+}

@@ -1,0 +1,201 @@
+//! The innermost loop: a tile of C of `MR` rows by `NV` vectors, held in registers over the whole of a block of K.
+//!
+//! A is read element by element and broadcast, through one pointer a row, so that it can be a row of a matrix, of an
+//! image (a convolution) or of a packed tile alike; B is read in vectors along its rows. With the rows of A reached by
+//! pointers, a convolution needs no copy of its windows: it passes a pointer for each row and tap.
+//!
+//! Sizes. AVX-512 has 32 registers and does two `fmadd` and two loads a cycle. 6 rows by 4 vectors take 24 registers
+//! for C, 4 for B and 1 for A, and 10 loads for 24 `fmadd`; with fewer vectors, where there are fewer columns, there
+//! are 8 rows: more pointers than that do not fit the general registers (14 by 1 ran at half the rate). AVX2 has 16 registers: 6 by 2, as BLIS.
+
+#[cfg(target_arch = "x86_64")]
+use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
+#[cfg(target_arch = "aarch64")]
+use super::super::simd::{NeonF32, NeonF64};
+use super::super::simd::{Plain, Simd};
+use crate::isa::Isa;
+
+/// The most elements of a tile: enough for every kernel below.
+pub(crate) const MAX_TILE: usize = 6 * 64;
+/// The most rows of a tile.
+pub(crate) const MAX_ROWS: usize = 8;
+
+/// What a micro-kernel works on.
+pub(crate) struct Micro<T> {
+    /// For each run of K, one pointer a row of the tile.
+    pub(crate) rows: *const *const T,
+    /// The length of each run.
+    pub(crate) lens: *const usize,
+    /// How many runs.
+    pub(crate) runs: usize,
+    /// Elements between neighbours along K in A.
+    pub(crate) a_step: usize,
+    /// The first row of B's panel.
+    pub(crate) b: *const T,
+    /// Elements between neighbours along K in B.
+    pub(crate) b_step: usize,
+    /// One pointer a row of the tile of C.
+    pub(crate) c: *const *mut T,
+    /// Elements to add to each of them.
+    pub(crate) c_offset: usize,
+    /// Add to C instead of overwriting it.
+    pub(crate) accumulate: bool,
+}
+
+/// Computes a tile.
+///
+/// # Safety
+/// The processor has the kernel's instruction set. `rows` has `runs · MR` pointers, `lens` has `runs` lengths; each
+/// pointer can be read at multiples of `a_step` below `len · a_step`; `b` can be read for `NV · LANES` elements at each
+/// of `Σ lens` multiples of `b_step`; each of the `MR` pointers of `c`, plus `c_offset`, can be read and written for
+/// `NV · LANES` elements, by nobody else meanwhile.
+pub(crate) type MicroFn<T> = unsafe fn(&Micro<T>);
+
+/// The kernels of an instruction set and element type.
+pub(crate) struct Kernels<T: 'static> {
+    /// Elements of a vector.
+    pub(crate) lanes: usize,
+    /// For tiles of 1, 2, … vectors: the number of rows and the kernel, ascending; the last is the one of choice.
+    pub(crate) by_width: &'static [&'static [(usize, MicroFn<T>)]],
+}
+
+impl<T> Kernels<T> {
+    /// Elements of the widest tile's row.
+    pub(crate) fn panel(&self) -> usize {
+        self.by_width.len() * self.lanes
+    }
+
+    /// The kernels for panels of `width` columns.
+    pub(crate) fn of_width(&self, width: usize) -> &'static [(usize, MicroFn<T>)] {
+        self.by_width[width / self.lanes - 1]
+    }
+}
+
+/// # Safety
+/// As [`MicroFn`].
+#[inline(always)]
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: every read and write is one that the caller vouches for, see `MicroFn`; pointers are only advanced past
+    // the last element by one step, with `wrapping_add`.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; MR];
+        let mut b = m.b;
+        for run in 0..m.runs {
+            let mut rows = [std::ptr::null::<S::T>(); MR];
+            for r in 0..MR {
+                rows[r] = *m.rows.add(run * MR + r);
+            }
+            let end = *m.lens.add(run) * m.a_step;
+            let mut k = 0;
+            while k != end {
+                let mut bv = [S::zero(); NV];
+                for v in 0..NV {
+                    bv[v] = S::load(b.add(v * S::LANES));
+                }
+                for r in 0..MR {
+                    let a = S::splat(*rows[r].add(k));
+                    for v in 0..NV {
+                        acc[r][v] = S::mul_add(a, bv[v], acc[r][v]);
+                    }
+                }
+                b = b.wrapping_add(m.b_step);
+                k += m.a_step;
+            }
+        }
+        for r in 0..MR {
+            let c = (*m.c.add(r)).add(m.c_offset);
+            for v in 0..NV {
+                let at = c.add(v * S::LANES);
+                let old = if m.accumulate { S::add(S::load(at), acc[r][v]) } else { acc[r][v] };
+                S::store(at, old);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`MicroFn`].
+unsafe fn plain<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<S, MR, NV>(m) }
+}
+
+/// # Safety
+/// As [`MicroFn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<S, MR, NV>(m) }
+}
+
+/// # Safety
+/// As [`MicroFn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+unsafe fn avx512<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<S, MR, NV>(m) }
+}
+
+/// # Safety
+/// As [`MicroFn`].
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+unsafe fn neon<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<S, MR, NV>(m) }
+}
+
+macro_rules! kernels {
+    ($name:ident, $function:ident, $simd:ty, $t:ty, [$($nv:literal: [$($mr:literal),*]),*]) => {
+        const $name: Kernels<$t> = Kernels {
+            lanes: <$simd as Simd>::LANES,
+            by_width: &[$(&[$(($mr, $function::<$simd, $mr, $nv>)),*]),*],
+        };
+    };
+}
+
+kernels!(PLAIN_F32, plain, Plain<f32>, f32, [1: [1, 4], 2: [1, 4]]);
+kernels!(PLAIN_F64, plain, Plain<f64>, f64, [1: [1, 4]]);
+#[cfg(target_arch = "x86_64")]
+kernels!(AVX2_F32, avx2, Avx2F32, f32, [1: [1, 4, 8], 2: [1, 2, 4, 6]]);
+#[cfg(target_arch = "x86_64")]
+kernels!(AVX2_F64, avx2, Avx2F64, f64, [1: [1, 4, 8], 2: [1, 2, 4, 6]]);
+#[cfg(target_arch = "x86_64")]
+kernels!(AVX512_F32, avx512, Avx512F32, f32,
+    [1: [1, 2, 4, 8], 2: [1, 2, 4, 8], 3: [1, 2, 4, 8], 4: [1, 2, 3, 4, 6]]);
+#[cfg(target_arch = "x86_64")]
+kernels!(AVX512_F64, avx512, Avx512F64, f64, [1: [1, 4, 8], 2: [1, 2, 4, 8], 3: [1, 2, 4, 8]]);
+#[cfg(target_arch = "aarch64")]
+kernels!(NEON_F32, neon, NeonF32, f32, [1: [1, 4, 8], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
+#[cfg(target_arch = "aarch64")]
+kernels!(NEON_F64, neon, NeonF64, f64, [1: [1, 4, 8], 2: [1, 4, 8], 3: [1, 4, 8], 4: [1, 2, 4, 6]]);
+
+/// The kernels for `f32`.
+pub(crate) fn f32_kernels(isa: Isa) -> &'static Kernels<f32> {
+    assert!(isa.is_available(), "this machine lacks {isa}");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => &AVX512_F32,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => &AVX2_F32,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => &NEON_F32,
+        _ => &PLAIN_F32,
+    }
+}
+
+/// The kernels for `f64`.
+pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
+    assert!(isa.is_available(), "this machine lacks {isa}");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => &AVX512_F64,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => &AVX2_F64,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => &NEON_F64,
+        _ => &PLAIN_F64,
+    }
+}

@@ -1,0 +1,263 @@
+//! Products of matrices: `C = A · B` or `C += A · B`, in batches, with an epilogue on blocks of C that are still in cache.
+//!
+//! A and B are [`View`]s, so that the same loops serve strided and transposed matrices and convolutions. The driver cuts
+//! C into blocks, one a task; a task walks over K in blocks of about [`BLOCK_K`] and, inside, over panels of B and the
+//! rows of A (see [`micro`]). B is packed once into panels of the micro-kernel's width, unless so few rows of A use it
+//! that it is better read in place. A is read in place where neighbours along K are neighbours in memory, else the
+//! task packs its block.
+//!
+//! Where C is small and K long (the gradient of a kernel) there are too few blocks of C to share, so K is split into
+//! chunks whose number depends on the sizes alone, each chunk's product goes to a buffer of its own, and those are added
+//! in order. With a handful of rows and both operands contiguous along K, each element is a dot product (see [`dots`]).
+//!
+//! The order in which the products of an element are added depends on the sizes, the layout and the instruction set, not
+//! on the number of threads.
+
+mod dots;
+mod driver;
+mod micro;
+mod pack;
+mod packed;
+mod view;
+
+use std::marker::PhantomData;
+
+pub use driver::gemm;
+use micro::Kernels;
+use pack::Transpose8;
+pub use packed::PackedB;
+pub(crate) use packed::Shared;
+pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
+
+use crate::isa::Isa;
+use crate::kernels::conv::channelwise;
+
+/// Steps of K between two visits to C. A panel of B of 64 columns is then 40 KiB, which with the rows of A at hand just
+/// fits the first-level cache of 48 KiB; a visit to C costs some 48 loads and stores for 160 · 24 multiplications. 320
+/// was as fast where A is read row by row, and 10% slower where it is read by columns (gradients of kernels).
+pub(crate) const BLOCK_K: usize = 160;
+
+/// The element types that are multiplied: `f32` and `f64`.
+pub trait Real:
+    Copy
+    + Default
+    + Send
+    + Sync
+    + PartialEq
+    + std::fmt::Debug
+    + std::ops::Add<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + 'static
+{
+    /// 0.
+    const ZERO: Self;
+    /// The nearest value.
+    fn from_f32(x: f32) -> Self;
+    /// The micro-kernels.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+    /// The 8 by 8 transposition, if there is one.
+    #[doc(hidden)]
+    fn transpose(isa: Isa) -> Option<Transpose8<Self>>;
+    /// The dot-product kernels.
+    #[doc(hidden)]
+    fn dots(isa: Isa) -> dots::Dots<Self>;
+    /// The kernels of channelwise convolutions.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
+    fn channel_sum(isa: Isa) -> channelwise::Sum<Self>;
+}
+
+#[expect(private_interfaces, reason = "see the trait")]
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    #[inline(always)]
+    fn from_f32(x: f32) -> f32 {
+        x
+    }
+    fn kernels(isa: Isa) -> &'static Kernels<f32> {
+        micro::f32_kernels(isa)
+    }
+    fn transpose(isa: Isa) -> Option<Transpose8<f32>> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 => Some(pack::transpose8_avx),
+            _ => None,
+        }
+    }
+    fn dots(isa: Isa) -> dots::Dots<f32> {
+        dots::f32_dots(isa)
+    }
+    fn channel_sum(isa: Isa) -> channelwise::Sum<f32> {
+        channelwise::f32_sum(isa)
+    }
+}
+
+#[expect(private_interfaces, reason = "see the trait")]
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    #[inline(always)]
+    fn from_f32(x: f32) -> f64 {
+        f64::from(x)
+    }
+    fn kernels(isa: Isa) -> &'static Kernels<f64> {
+        micro::f64_kernels(isa)
+    }
+    fn transpose(_: Isa) -> Option<Transpose8<f64>> {
+        None
+    }
+    fn dots(isa: Isa) -> dots::Dots<f64> {
+        dots::f64_dots(isa)
+    }
+    fn channel_sum(isa: Isa) -> channelwise::Sum<f64> {
+        channelwise::f64_sum(isa)
+    }
+}
+
+/// A dimension that all operands share: its size and the elements between neighbours in each (0 where one is shared).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchDim {
+    /// How many values it takes.
+    pub size: usize,
+    /// In A.
+    pub a: isize,
+    /// In B; ignored for [`Rhs::Packed`], which has its own batches in the order of those dimensions that are not 0 here.
+    pub b: isize,
+    /// In C.
+    pub c: isize,
+}
+
+/// The right operand.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made a call, on the stack")]
+pub enum Rhs<'a, T> {
+    /// As it is.
+    View(View<'a, T>),
+    /// Packed before, for operands that do not change between calls.
+    Packed(&'a PackedB<T>),
+}
+
+/// Where C goes: rows anywhere, columns next to each other or `col_stride` apart.
+#[derive(Debug)]
+pub struct Out<'a, T> {
+    ptr: *mut T,
+    len: usize,
+    offset: usize,
+    rows: Axis,
+    cols: usize,
+    col_stride: isize,
+    borrow: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: it stands for a `&mut [T]`.
+unsafe impl<T: Send> Send for Out<'_, T> {}
+// SAFETY: through a shared reference only the kernels here write, to elements that they give to one task each.
+unsafe impl<T: Send> Sync for Out<'_, T> {}
+
+impl<'a, T> Out<'a, T> {
+    /// Row 0, column 0 at `offset` of `data`.
+    pub fn new(data: &'a mut [T], offset: usize, rows: Axis, cols: usize, col_stride: isize) -> Out<'a, T> {
+        Out { ptr: data.as_mut_ptr(), len: data.len(), offset, rows, cols, col_stride, borrow: PhantomData }
+    }
+
+    /// A matrix with neighbouring columns next to each other and rows `row_stride` apart.
+    pub fn matrix(data: &'a mut [T], (rows, cols): (usize, usize), row_stride: usize) -> Out<'a, T> {
+        Out::new(data, 0, Axis::plain(rows, row_stride as isize), cols, 1)
+    }
+
+    /// As [`Out::new`], for a buffer that the epilogue also reaches by other ways.
+    ///
+    /// # Safety
+    /// `data` can be read and written for `len` elements as long as the result lives, and what else reads or writes them
+    /// meanwhile is the epilogue, in its own tile.
+    pub unsafe fn from_raw(
+        data: *mut T,
+        len: usize,
+        offset: usize,
+        rows: Axis,
+        cols: usize,
+        col_stride: isize,
+    ) -> Self {
+        Out { ptr: data, len, offset, rows, cols, col_stride, borrow: PhantomData }
+    }
+}
+
+/// A finished block of C: `rows` stretches of `cols` neighbouring elements, `row_stride` apart in the buffer of C.
+///
+/// Rows that are not evenly spaced in the buffer come in several tiles.
+#[derive(Debug)]
+pub struct Tile<'a, T> {
+    /// Which product of the batch (row-major over the batch dimensions).
+    pub batch: usize,
+    /// The first row.
+    pub row0: usize,
+    /// How many.
+    pub rows: usize,
+    /// The first column.
+    pub col0: usize,
+    /// How many.
+    pub cols: usize,
+    /// Where the first element lies in the buffer of C.
+    pub offset: usize,
+    /// Elements between rows in the buffer.
+    pub row_stride: isize,
+    /// Elements between columns in the buffer: 1 but for [`Out`]s that are otherwise.
+    pub col_stride: isize,
+    data: *mut T,
+    borrow: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Tile<'_, T> {
+    /// Rows from `row0` of `cols` neighbours, from `offset` of the buffer of C that starts at `c`.
+    ///
+    /// # Safety
+    /// The elements are in the buffer and the tile's alone.
+    pub(crate) unsafe fn new(
+        c: *mut T,
+        offset: usize,
+        (row0, rows): (usize, usize),
+        cols: usize,
+        row_stride: isize,
+    ) -> Self {
+        let data = c.wrapping_add(offset);
+        Tile { batch: 0, row0, rows, col0: 0, cols, offset, row_stride, col_stride: 1, data, borrow: PhantomData }
+    }
+
+    /// The elements of row `row0 + i`, for C with neighbouring columns next to each other.
+    ///
+    /// # Panics
+    /// If there is no such row, or columns are apart.
+    pub fn row(&mut self, i: usize) -> &mut [T] {
+        assert!(i < self.rows && (self.col_stride == 1 || self.cols == 1), "row {i} of {}", self.rows);
+        // SAFETY: the tile is the only owner of its elements, which the driver checked to lie in C.
+        unsafe { std::slice::from_raw_parts_mut(self.data.offset(i as isize * self.row_stride), self.cols) }
+    }
+
+    /// A pointer to its first element.
+    pub fn as_mut_ptr(&mut self) -> *mut T {
+        self.data
+    }
+}
+
+/// What is done with a block of C when it is complete, on the thread that computed it.
+pub type Epilogue<'a, T> = &'a (dyn Fn(Tile<'_, T>) + Sync);
+
+/// A product, or a batch of them.
+pub struct Gemm<'a, T> {
+    /// The left operand, `m` by `k`.
+    pub a: View<'a, T>,
+    /// The right operand, `k` by `n`.
+    pub b: Rhs<'a, T>,
+    /// The result, `m` by `n`.
+    pub c: Out<'a, T>,
+    /// Dimensions over which the product is repeated.
+    pub batch: &'a [BatchDim],
+    /// Add to C instead of overwriting it.
+    pub accumulate: bool,
+    /// Called for each block of C when it is complete.
+    pub epilogue: Option<Epilogue<'a, T>>,
+}
+
+#[cfg(test)]
+mod tests;

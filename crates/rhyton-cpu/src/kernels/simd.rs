@@ -1,0 +1,190 @@
+//! The few vector instructions that the matrix kernels are written in, and one type an instruction set that has them.
+//!
+//! The kernels are generic over [`Simd`] and `#[inline(always)]`; what calls them is a `#[target_feature]` function, so
+//! that the intrinsics become instructions. Other kernels are plain loops that the compiler vectorises.
+
+/// Vectors of `LANES` elements.
+///
+/// # Safety
+/// Whoever calls a method has made sure that the processor has the instruction set of the type.
+pub unsafe trait Simd: Copy {
+    /// The element.
+    type T: Copy;
+    /// The vector.
+    type V: Copy;
+    /// Elements of a vector.
+    const LANES: usize;
+
+    /// All zeros.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn zero() -> Self::V;
+    /// All `x`.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn splat(x: Self::T) -> Self::V;
+    /// The `LANES` elements at `p`.
+    ///
+    /// # Safety
+    /// See [`Simd`]; they can be read. No alignment is needed beyond that of the element.
+    unsafe fn load(p: *const Self::T) -> Self::V;
+    /// Writes `LANES` elements at `p`.
+    ///
+    /// # Safety
+    /// See [`Simd`]; they can be written. No alignment is needed beyond that of the element.
+    unsafe fn store(p: *mut Self::T, v: Self::V);
+    /// `a + b`.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// `a · b + c`, rounded once where the instruction set can.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+}
+
+/// Four elements, without any intrinsics.
+#[derive(Clone, Copy)]
+pub struct Plain<T>(std::marker::PhantomData<T>);
+
+macro_rules! plain {
+    ($t:ty) => {
+        // SAFETY: no instruction set is needed.
+        unsafe impl Simd for Plain<$t> {
+            type T = $t;
+            type V = [$t; 4];
+            const LANES: usize = 4;
+            #[inline(always)]
+            unsafe fn zero() -> [$t; 4] {
+                [0.0; 4]
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $t) -> [$t; 4] {
+                [x; 4]
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> [$t; 4] {
+                // SAFETY: the caller's promise.
+                unsafe { p.cast::<[$t; 4]>().read_unaligned() }
+            }
+            #[inline(always)]
+            unsafe fn store(p: *mut $t, v: [$t; 4]) {
+                // SAFETY: the caller's promise.
+                unsafe { p.cast::<[$t; 4]>().write_unaligned(v) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: [$t; 4], b: [$t; 4]) -> [$t; 4] {
+                [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+            }
+            #[inline(always)]
+            unsafe fn mul_add(a: [$t; 4], b: [$t; 4], c: [$t; 4]) -> [$t; 4] {
+                [a[0] * b[0] + c[0], a[1] * b[1] + c[1], a[2] * b[2] + c[2], a[3] * b[3] + c[3]]
+            }
+        }
+    };
+}
+
+plain!(f32);
+plain!(f64);
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! intrinsics {
+    ($(#[$doc:meta])* $name:ident, $t:ty, $v:ty, $lanes:literal, $zero:expr, $splat:ident, $load:ident, $store:ident,
+     $add:ident, $mul_add:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub struct $name;
+
+        // SAFETY: the methods only call intrinsics of the type's instruction set, which the caller has made sure of,
+        // and pass pointers on as the caller gave them.
+        unsafe impl Simd for $name {
+            type T = $t;
+            type V = $v;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn zero() -> $v {
+                // SAFETY: see the impl.
+                unsafe { $zero }
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $t) -> $v {
+                // SAFETY: see the impl.
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const $t) -> $v {
+                // SAFETY: see the impl.
+                unsafe { $load(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(p: *mut $t, v: $v) {
+                // SAFETY: see the impl.
+                unsafe { $store(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: $v, b: $v) -> $v {
+                // SAFETY: see the impl.
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(a: $v, b: $v, c: $v) -> $v {
+                // SAFETY: see the impl.
+                unsafe { $mul_add(a, b, c) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Simd;
+
+    intrinsics! {
+        /// AVX-512, `f32`.
+        Avx512F32, f32, __m512, 16, _mm512_setzero_ps(), _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
+        _mm512_add_ps, _mm512_fmadd_ps
+    }
+    intrinsics! {
+        /// AVX-512, `f64`.
+        Avx512F64, f64, __m512d, 8, _mm512_setzero_pd(), _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
+        _mm512_add_pd, _mm512_fmadd_pd
+    }
+    intrinsics! {
+        /// AVX2 and FMA, `f32`.
+        Avx2F32, f32, __m256, 8, _mm256_setzero_ps(), _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
+        _mm256_add_ps, _mm256_fmadd_ps
+    }
+    intrinsics! {
+        /// AVX2 and FMA, `f64`.
+        Avx2F64, f64, __m256d, 4, _mm256_setzero_pd(), _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
+        _mm256_add_pd, _mm256_fmadd_pd
+    }
+}
+#[cfg(target_arch = "x86_64")]
+pub use x86::*;
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::*;
+
+    use super::Simd;
+
+    intrinsics! {
+        /// NEON, `f32`.
+        NeonF32, f32, float32x4_t, 4, vdupq_n_f32(0.0), vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32,
+        (|a, b, c| vfmaq_f32(c, a, b))
+    }
+    intrinsics! {
+        /// NEON, `f64`.
+        NeonF64, f64, float64x2_t, 2, vdupq_n_f64(0.0), vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64,
+        (|a, b, c| vfmaq_f64(c, a, b))
+    }
+}
+#[cfg(target_arch = "aarch64")]
+pub use arm::*;
