@@ -54,7 +54,6 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{
         CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
-        self, CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
         ReduceLROnPlateau, Run, TensorBoard, TerminateOnNaN,
     };
     pub use crate::constraints::*;

@@ -9,9 +9,9 @@ mod layer;
 mod ranked;
 
 pub mod core;
-pub mod rnn;
 
 mod activations;
+mod attention;
 mod convolutional;
 mod merging;
 mod normalization;
@@ -19,6 +19,7 @@ mod pooling;
 mod preprocessing;
 mod regularization;
 mod reshaping;
+mod rnn;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -37,6 +38,7 @@ pub use layer::{
 };
 
 pub use activations::*;
+pub use attention::*;
 pub use convolutional::*;
 pub use self::core::*;
 pub use rnn::*;
@@ -60,6 +62,7 @@ pub struct LayerClass {
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
     [
         activations::CLASSES,
+        attention::CLASSES,
         convolutional::CLASSES,
         self::core::CLASSES,
         merging::CLASSES,

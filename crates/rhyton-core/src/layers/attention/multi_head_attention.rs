@@ -9,6 +9,7 @@ use crate::constraints::ConstraintRef;
 use crate::error::{Error, Result};
 use crate::initializers::{InitializerRef, Zeros};
 use crate::keras_layer;
+use crate::layers::builders::builders;
 use crate::layers::{Base, Context, Dropout, InputShapes, Layer, LayerObject, LayerRef, Softmax, build_layer, last_size};
 use crate::nest::{Args, Nest};
 use crate::ops::Axes;

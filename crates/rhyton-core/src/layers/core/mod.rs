@@ -7,7 +7,6 @@ mod input_layer;
 mod identity;
 mod reversible_embedding;
 mod masking;
-mod reversible_embedding;
 
 use super::{LayerClass, make};
 
