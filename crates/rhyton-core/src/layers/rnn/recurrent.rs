@@ -159,6 +159,16 @@ pub(super) fn forward(layer: &dyn Recurrent, inputs: &Args, cx: &mut Context) ->
     let cell = as_cell(&inner)?;
     let x = inputs.tensor()?;
     let (batch, length) = (x.dim(0), x.dim(1));
+    if let Some(first) = layer.kept().variables().first()
+        && let Some(batch) = batch.known()
+        && first.shape().first() != Some(&batch)
+    {
+        return Err(Error::shape(
+            "stateful",
+            format!("a batch of {batch} for states of {:?}", first.shape()),
+            "keep the batch size that the layer was built with",
+        ));
+    }
     let (states, from_zeros) = initial_states(layer, inputs, x)?;
     let step = cell.begin(&step_shape(x.shape()), cx)?;
     let looped = Loop {
@@ -186,18 +196,7 @@ pub(super) fn forward(layer: &dyn Recurrent, inputs: &Args, cx: &mut Context) ->
     }
     let states: Vec<Tensor> = looped.states.iter().map(|s| s.cast(dtype)).collect();
     if options.stateful {
-        let kept = layer.kept().variables();
-        if let Some(first) = kept.first()
-            && let Some(batch) = batch.known()
-            && first.shape().first() != Some(&batch)
-        {
-            return Err(Error::shape(
-                "stateful",
-                format!("a batch of {batch} for states of {:?}", first.shape()),
-                "keep the batch size of the first call, or reset and rebuild the layer",
-            ));
-        }
-        kept.iter().zip(&states).try_for_each(|(variable, state)| variable.assign(state))?;
+        layer.kept().variables().iter().zip(&states).try_for_each(|(variable, state)| variable.assign(state))?;
     }
     if !options.return_state {
         return Ok(output.into());
