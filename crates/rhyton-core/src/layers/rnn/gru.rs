@@ -345,7 +345,6 @@ impl Step for GruStep {
 
 #[cfg(test)]
 mod tests {
-    use crate::prelude::*;
     use crate::testing::check_layer;
 
     #[test]

@@ -110,7 +110,8 @@ impl Loop<'_> {
     fn scanned(&self, carries: Vec<Tensor>) -> Result<Looped> {
         let whole = carries.len();
         let slices: Vec<&Tensor> = self.inputs.iter().chain(&self.mask).collect();
-        let types: Vec<TensorType> = carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
+        let types: Vec<TensorType> =
+            carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
         let (captured, trace) = Trace::record_within(|| {
             trace_function(&types, |arguments| {
                 let (carried, slices) = arguments.split_at(whole);
@@ -154,7 +155,11 @@ impl Loop<'_> {
             ));
         };
         if length == 0 {
-            return Err(Error::shape("unroll", "there is no step", "give sequences of at least one step, or do not unroll"));
+            return Err(Error::shape(
+                "unroll",
+                "there is no step",
+                "give sequences of at least one step, or do not unroll",
+            ));
         }
         let mut outputs = Vec::with_capacity(length);
         for k in 0..length {
@@ -173,7 +178,8 @@ impl Loop<'_> {
             let mut looped = self.last(carries, None);
             if let Some(mask) = masked {
                 let last = slice(mask, if self.backwards { 0 } else { length - 1 });
-                looped.output = choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
+                looped.output =
+                    choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
             }
             return Ok(looped);
         }

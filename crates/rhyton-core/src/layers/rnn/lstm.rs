@@ -335,7 +335,8 @@ mod tests {
     #[test]
     fn dropout_is_one_mask_a_call_and_only_in_training() {
         let x = Tensor::new([1, 4, 2], vec![1.0f32; 8]);
-        for layer in [LSTM::new(2).dropout(0.5).seed(1u64), LSTM::new(2).recurrent_dropout(0.5).dropout(0.5).seed(1u64)] {
+        for layer in [LSTM::new(2).dropout(0.5).seed(1u64), LSTM::new(2).recurrent_dropout(0.5).dropout(0.5).seed(1u64)]
+        {
             let quiet = layer.call(&x).to_vec::<f32>().unwrap();
             assert_eq!(layer.call(&x).to_vec::<f32>().unwrap(), quiet);
             let loud = |_| layer.call(Args::new(&x).with("training", serde_json::json!(true))).to_vec::<f32>().unwrap();

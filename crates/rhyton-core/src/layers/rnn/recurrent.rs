@@ -54,8 +54,8 @@ pub(super) trait Recurrent: Layer {
 /// `Layer` for a struct with the fields of [`Options`], `kept: Kept` and `activity_regularizer`, of which `$cell` gives
 /// the cell and `$made` the cell if it is there already.
 macro_rules! recurrent_layer {
-    ($name:ident, $regularizer:expr) => {
-        impl $crate::layers::rnn::recurrent::Recurrent for $name {
+    ($name:ident $(<$n:ident>)?, $regularizer:expr) => {
+        impl$(<const $n: usize>)? $crate::layers::rnn::recurrent::Recurrent for $name$(<$n>)? {
             fn cell_layer(&self) -> $crate::layers::LayerRef {
                 self.cell()
             }
@@ -74,7 +74,7 @@ macro_rules! recurrent_layer {
             }
         }
 
-        impl $crate::layers::Layer for $name {
+        impl$(<const $n: usize>)? $crate::layers::Layer for $name$(<$n>)? {
             fn build(&self, inputs: &$crate::layers::InputShapes) -> $crate::error::Result<()> {
                 $crate::layers::rnn::recurrent::build(self, inputs)
             }
@@ -102,7 +102,7 @@ macro_rules! recurrent_layer {
                 Ok(vec![mask.filter(|_| self.return_sequences).cloned()])
             }
             fn activity_regularizer(&self) -> Option<&$crate::regularizers::RegularizerRef> {
-                let regularizer: fn(&$name) -> Option<&$crate::regularizers::RegularizerRef> = $regularizer;
+                let regularizer: fn(&Self) -> Option<&$crate::regularizers::RegularizerRef> = $regularizer;
                 regularizer(self)
             }
             fn reset_state(&self) -> $crate::error::Result<()> {
@@ -138,7 +138,9 @@ pub(super) fn build(layer: &dyn Recurrent, inputs: &InputShapes) -> Result<()> {
     };
     let dtype = layer.base().variable_dtype();
     let variable = |shape: Shape| {
-        let known = shape.known().ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
+        let known = shape
+            .known()
+            .ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
         let shape: Vec<usize> = std::iter::once(batch).chain(known).collect();
         Ok(Variable::state(&naming::path_of("rnn_state"), Array::zeros(dtype, shape)))
     };

@@ -2,8 +2,8 @@
 
 /// The builder methods of cells and of the layers made of one cell.
 macro_rules! cell_settings {
-    ($name:ident) => {
-        impl $name {
+    ($name:ident $(<$n:ident>)?) => {
+        impl$(<const $n: usize>)? $name$(<$n>)? {
             $crate::layers::builders::builders! {
                 /// Gives the new state; `tanh` unless said.
                 activation: $crate::activations::Activation,
@@ -40,8 +40,8 @@ macro_rules! cell_settings {
 
 /// The builder methods of recurrent layers.
 macro_rules! recurrent_settings {
-    ($name:ident) => {
-        impl $name {
+    ($name:ident $(<$n:ident>)?) => {
+        impl$(<const $n: usize>)? $name$(<$n>)? {
             $crate::layers::builders::builders! {
                 /// Whether the outputs of all steps are given, `(batch, time, …)`; only the last one unless said.
                 return_sequences: bool,
