@@ -260,8 +260,10 @@ impl InputShapes {
     /// Of the tensors among `args`.
     pub fn of(args: &Args, names: &[&str]) -> InputShapes {
         let mut shapes = IndexMap::new();
-        let named = args.positional.iter().enumerate().map(|(i, n)| (names.get(i).copied().unwrap_or("input"), n));
-        for (name, nest) in named.chain(args.named.iter().map(|(k, n)| (k.as_str(), n))) {
+        // Arguments that the layer does not name are none that it makes weights for, and Keras does not store their shapes.
+        let positional = names.iter().copied().zip(&args.positional);
+        let named = args.named.iter().map(|(k, n)| (k.as_str(), n)).filter(|(k, _)| names.contains(k));
+        for (name, nest) in positional.chain(named) {
             // Masks make no weights, and Keras does not store their shapes.
             if name == "mask" || name.ends_with("_mask") {
                 continue;
