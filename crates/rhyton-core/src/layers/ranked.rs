@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::ops::Sizes;
-use crate::tensor::Tensor;
 
 /// One number for each of `N` spatial axes: made from a number for all of them, or from an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,17 +260,6 @@ pub(crate) fn expect_fit<const N: usize>(
         }
     }
     Ok(())
-}
-
-/// `x` with the channels moved last if they are first, and the inverse.
-pub(crate) fn channels_last(x: &Tensor, format: DataFormat, function: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    if format == DataFormat::ChannelsLast {
-        return function(x);
-    }
-    let rank = x.rank() as i64;
-    let to_last: Vec<i64> = std::iter::once(0).chain(2..rank).chain([1]).collect();
-    let back: Vec<i64> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
-    crate::ops::transpose(&function(&crate::ops::transpose(x, to_last)), back)
 }
 
 /// Implements [`LayerObject`](crate::layers::LayerObject) for `struct $name<const N: usize>`, whose classes are `$class`

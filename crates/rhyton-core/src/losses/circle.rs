@@ -4,7 +4,7 @@ use rhyton_ir::{Array, DType};
 
 use super::define::loss;
 use crate::error::Error;
-use crate::ops;
+use crate::ops::{self, Axes};
 use crate::tensor::Tensor;
 
 loss! {
@@ -27,8 +27,8 @@ loss! {
 pub fn circle(y_true: &Tensor, y_pred: &Tensor, remove_diagonal: bool, gamma: f64, margin: f64) -> Tensor {
     let labels = y_true.cast(DType::I32);
     let labels = if labels.rank() == 1 { ops::expand_dims(&labels, 1) } else { labels };
-    let distances = ops::maximum(1.0 - ops::matmul(y_pred, ops::transpose(y_pred, None)), 0.0);
-    let same = ops::equal(&labels, ops::transpose(&labels, None));
+    let distances = ops::maximum(1.0 - ops::matmul(y_pred, ops::transpose(y_pred, Axes::All)), 0.0);
+    let same = ops::equal(&labels, ops::transpose(&labels, Axes::All));
     let different = ops::logical_not(&same);
     let same = if remove_diagonal {
         let Some(batch) = labels.dim(0).known() else {

@@ -242,6 +242,13 @@ impl Tensor {
         !self.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).is_empty()
     }
 
+    /// The operands of the operation that gives this tensor, if that is known and `is_it`.
+    pub(crate) fn producer(&self, is_it: impl Fn(&Op) -> bool) -> Option<Vec<Tensor>> {
+        let Kind::Apply(op) = &self.node.kind else { return None };
+        let inputs = self.node.inputs.lock().unwrap_or_else(|e| e.into_inner());
+        (is_it(op) && !inputs.is_empty()).then(|| inputs.clone())
+    }
+
     /// Computes the value (once) and gives it.
     ///
     /// # Errors

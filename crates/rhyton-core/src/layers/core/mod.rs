@@ -1,15 +1,24 @@
 //! The most used layers.
 
 mod dense;
+mod einsum_dense;
+mod embedding;
 mod input_layer;
+mod reversible_embedding;
 
 use super::{LayerClass, make};
 
 pub use dense::Dense;
+pub use einsum_dense::EinsumDense;
+pub use embedding::Embedding;
 pub use input_layer::{Input, InputLayer};
+pub use reversible_embedding::ReversibleEmbedding;
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Dense", from_config: make::<Dense> },
+    LayerClass { name: "EinsumDense", from_config: make::<EinsumDense> },
+    LayerClass { name: "Embedding", from_config: make::<Embedding> },
+    LayerClass { name: "ReversibleEmbedding", from_config: make::<ReversibleEmbedding> },
     LayerClass { name: "InputLayer", from_config: InputLayer::from_config },
 ];

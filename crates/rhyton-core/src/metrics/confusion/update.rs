@@ -129,7 +129,7 @@ fn above_buckets(weights: &Tensor, p: &Tensor, thresholds: &[f64], labels: usize
     let sums = ops::segment_sum(&flat(&weights), &flat(&bucket), Some(labels * count), false);
     let sums = ops::reshape(&sums, &[labels as i64, count as i64]);
     let above = ops::flip(&ops::cumsum(&ops::flip(&sums, 1), Some(1), None), 1);
-    ops::transpose(&above, None)
+    ops::transpose(&above, Axes::All)
 }
 
 /// The `k` largest along the last axis as they are, the others as [`NEVER`].

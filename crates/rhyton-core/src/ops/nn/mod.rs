@@ -1,6 +1,38 @@
 //! Operations of neural networks: `keras.src.ops.nn`.
 
+mod activation;
+mod attention;
+mod convolution;
+mod crossentropy;
+mod encoding;
+mod normalization;
+mod pooling;
+mod softmax;
+mod window;
+
 use super::record::OperationClass;
 
+pub use activation::*;
+pub use attention::*;
+pub use convolution::*;
+pub use crossentropy::*;
+pub use encoding::*;
+pub use normalization::*;
+pub use pooling::*;
+pub use softmax::*;
+
+/// The Python module of these operations.
+pub(crate) const MODULE: &str = "keras.src.ops.nn";
+
 /// Every operation of this folder that configurations may name.
-pub(crate) const TABLES: &[&[OperationClass]] = &[];
+pub(crate) const TABLES: &[&[OperationClass]] = &[
+    activation::UNARY,
+    activation::CLASSES,
+    attention::CLASSES,
+    convolution::CLASSES,
+    crossentropy::CLASSES,
+    encoding::CLASSES,
+    normalization::CLASSES,
+    pooling::CLASSES,
+    softmax::CLASSES,
+];

@@ -1,0 +1,18 @@
+//! Further mathematics: `keras.src.ops.math`.
+
+mod segment;
+mod special;
+mod top_k;
+
+use super::record::OperationClass;
+
+pub use segment::*;
+pub use special::*;
+pub use top_k::*;
+
+/// The Python module of these operations.
+pub(crate) const MODULE: &str = "keras.src.ops.math";
+
+/// Every operation of this folder that configurations may name.
+pub(crate) const TABLES: &[&[OperationClass]] =
+    &[segment::CLASSES, special::BINARY, special::UNARY, special::CLASSES, top_k::CLASSES];
