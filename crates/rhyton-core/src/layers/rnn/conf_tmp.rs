@@ -4,7 +4,10 @@ fn conformance_tmp() {
     let Ok(root) = std::env::var("CONF_DIR") else { return };
     let mut bad = 0;
     for class in std::env::var("CONF_CASES").unwrap().split_whitespace() {
-        let Ok(cases) = std::fs::read_dir(format!("{root}/{class}")) else { println!("no {class}"); continue };
+        let Ok(cases) = std::fs::read_dir(format!("{root}/{class}")) else {
+            println!("no {class}");
+            continue;
+        };
         for case in cases {
             let dir = case.unwrap().path();
             let run = || -> crate::Result<f64> {
@@ -30,8 +33,20 @@ fn conformance_tmp() {
                 Ok(worst)
             };
             match run() {
-                Ok(w) => println!("{} {} {w:.2e}", if w < 1e-4 { "ok " } else { bad += 1; "BAD" }, dir.display()),
-                Err(e) => { bad += 1; println!("ERR {} {e}", dir.display()) }
+                Ok(w) => println!(
+                    "{} {} {w:.2e}",
+                    if w < 1e-4 {
+                        "ok "
+                    } else {
+                        bad += 1;
+                        "BAD"
+                    },
+                    dir.display()
+                ),
+                Err(e) => {
+                    bad += 1;
+                    println!("ERR {} {e}", dir.display())
+                }
             }
         }
     }

@@ -112,11 +112,7 @@ impl Loop<'_> {
         let slices: Vec<&Tensor> = self.inputs.iter().chain(&self.mask).collect();
         let types: Vec<TensorType> =
             carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
-<<<<<<< HEAD
         let (captured, trace) = Trace::record_within(|| {
-=======
-        let (captured, trace) = Trace::record(|| {
->>>>>>> core_parts
             trace_function(&types, |arguments| {
                 let (carried, slices) = arguments.split_at(whole);
                 let (inputs, mask) = slices.split_at(self.inputs.len());
@@ -135,13 +131,7 @@ impl Loop<'_> {
                 "make it a state of the cell, or set unroll",
             ));
         }
-<<<<<<< HEAD
         let consts = captured.captures();
-=======
-        let outside =
-            |t: &Tensor| touched.iter().find(|v| v.before.is(t)).map_or_else(|| t.clone(), |v| v.variable.value());
-        let consts: Vec<Tensor> = captured.captures().iter().map(outside).collect();
->>>>>>> core_parts
         let scan = Scan {
             body: Arc::new(captured.graph(consts)?),
             consts: consts.len(),
