@@ -1,12 +1,24 @@
 //! Layers, one file each (those that differ only in rank share one), in the folders of Keras.
 
 mod base;
+mod builders;
 mod call;
 mod inner;
+mod interpolate;
 mod layer;
+mod ranked;
 
-pub mod core;
-pub mod rnn;
+mod activations;
+mod attention;
+mod convolutional;
+mod core;
+mod merging;
+mod normalization;
+mod pooling;
+mod preprocessing;
+mod regularization;
+mod reshaping;
+mod rnn;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,13 +30,23 @@ pub use base::{Base, NewWeight};
 pub(crate) use base::{last_size, size_of};
 pub(crate) use call::first_mask;
 pub use call::{Call, call_layer};
-pub(crate) use layer::unknown_dim;
 pub use layer::{
     Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, build_layer, describe, shape_from_json,
     shape_to_json,
 };
+pub(crate) use layer::{config_with, unknown_dim};
 
 pub use self::core::*;
+pub use activations::*;
+pub use attention::*;
+pub use convolutional::*;
+pub use merging::*;
+pub use normalization::*;
+pub use pooling::*;
+pub use preprocessing::*;
+pub use ranked::{DataFormat, Margins, Padding, Spatial};
+pub use regularization::*;
+pub use reshaping::*;
 pub use rnn::*;
 
 /// A class of layers: its name and how to rebuild one from its configuration.
@@ -37,7 +59,21 @@ pub struct LayerClass {
 
 /// All classes of layers that configurations may name.
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
-    [self::core::CLASSES, rnn::CLASSES].into_iter().flatten()
+    [
+        activations::CLASSES,
+        attention::CLASSES,
+        convolutional::CLASSES,
+        self::core::CLASSES,
+        merging::CLASSES,
+        normalization::CLASSES,
+        pooling::CLASSES,
+        preprocessing::CLASSES,
+        regularization::CLASSES,
+        reshaping::CLASSES,
+        rnn::CLASSES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Rebuilds a layer whose own configuration is what serde makes of it: takes `name`, `trainable` and `dtype` out for

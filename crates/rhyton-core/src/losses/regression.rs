@@ -94,7 +94,7 @@ pub(crate) fn cosine(y_true: &Tensor, y_pred: &Tensor, axis: i64) -> Tensor {
 
 /// `x` over its norm along `axis`, which counts as at least ε.
 fn unit(x: &Tensor, axis: i64) -> Tensor {
-    ops::normalize(x, axis, 2.0, epsilon())
+    ops::normalize(x, axis, 2, Some(epsilon()))
 }
 
 /// `½ e²` where `|e| ≤ delta`, else `delta · |e| − ½ delta²`; the mean over the last axis.

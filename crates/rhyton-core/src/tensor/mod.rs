@@ -63,7 +63,16 @@ impl Tensor {
     }
 
     fn leaf(kind: Kind, ty: TensorType) -> Tensor {
-        Tensor::from_node(Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new(), extension: OnceLock::new() }, 0)
+        Tensor::from_node(
+            Node {
+                kind,
+                types: vec![ty],
+                inputs: Mutex::default(),
+                values: OnceLock::new(),
+                extension: OnceLock::new(),
+            },
+            0,
+        )
     }
 
     /// A tensor of `shape` over `values`.

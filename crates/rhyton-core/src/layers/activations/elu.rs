@@ -57,8 +57,8 @@ impl Layer for ELU {
     /// In the order of Keras's constructor: the class has no `get_config` of its own.
     fn config(&self) -> Value {
         json!({
-            "alpha": self.alpha,
             "name": self.name(),
+            "alpha": self.alpha,
             "trainable": self.base.trainable(),
             "dtype": self.base.policy().to_json(),
         })

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::activations::relu_with;
 use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::builders::builders;
 use crate::layers::{Base, Context, InputShapes, Layer};
 use crate::nest::{Args, Nest};
-use crate::ops;
 
 /// `max_value` where `x ≥ max_value`, `x` from `threshold` on, `negative_slope · (x − threshold)` below; the gradient at
 /// 0 is 0.
@@ -64,21 +64,7 @@ impl Layer for ReLU {
     }
 
     fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
-        let x = inputs.tensor()?;
-        if self.negative_slope != 0.0 && self.max_value.is_none() && self.threshold == 0.0 {
-            return Ok(ops::leaky_relu(x, self.negative_slope).into());
-        }
-        let mut y = if self.threshold == 0.0 {
-            ops::relu(x)
-        } else {
-            x * ops::greater(x, self.threshold).cast(x.dtype())
-        };
-        if let Some(max) = self.max_value {
-            y = ops::clip(&y, 0.0, max);
-        }
-        if self.negative_slope != 0.0 {
-            y = y - ops::relu(&(self.threshold - x)) * self.negative_slope;
-        }
+        let y = relu_with(inputs.tensor()?, self.negative_slope, self.max_value, self.threshold);
         Ok(y.check()?.into())
     }
 

@@ -25,7 +25,7 @@ use crate::regularizers::RegularizerRef;
 /// # Errors
 /// If `output_padding` is not below the strides; if strides and dilation are both above 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct ConvTranspose<const N: usize> {
     #[serde(skip)]
     base: Base,
@@ -153,13 +153,7 @@ impl<const N: usize> Layer for ConvTranspose<N> {
             .constraint(self.kernel_constraint.clone())
             .add()?;
         if self.use_bias {
-            add_bias(
-                &self.base,
-                self.filters,
-                &self.bias_initializer,
-                &self.bias_regularizer,
-                &self.bias_constraint,
-            )?;
+            add_bias(&self.base, self.filters, &self.bias_initializer, &self.bias_regularizer, &self.bias_constraint)?;
         }
         Ok(())
     }

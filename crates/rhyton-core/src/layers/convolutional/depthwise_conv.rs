@@ -23,7 +23,7 @@ use crate::regularizers::RegularizerRef;
 /// # Errors
 /// If an argument is 0, or no window fits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct DepthwiseConv<const N: usize> {
     #[serde(skip)]
     base: Base,

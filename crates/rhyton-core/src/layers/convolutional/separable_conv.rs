@@ -26,7 +26,7 @@ use crate::regularizers::RegularizerRef;
 /// # References
 /// Chollet, 2016, <https://arxiv.org/abs/1610.02357>.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct SeparableConv<const N: usize> {
     #[serde(skip)]
     base: Base,
@@ -160,13 +160,7 @@ impl<const N: usize> Layer for SeparableConv<N> {
             .constraint(self.pointwise_constraint.clone())
             .add()?;
         if self.use_bias {
-            add_bias(
-                &self.base,
-                self.filters,
-                &self.bias_initializer,
-                &self.bias_regularizer,
-                &self.bias_constraint,
-            )?;
+            add_bias(&self.base, self.filters, &self.bias_initializer, &self.bias_regularizer, &self.bias_constraint)?;
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 mod dense;
 mod einsum_dense;
 mod embedding;
+mod identity;
 mod input_layer;
+mod masking;
 mod reversible_embedding;
 
 use super::{LayerClass, make};
@@ -11,7 +13,9 @@ use super::{LayerClass, make};
 pub use dense::Dense;
 pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
+pub use identity::Identity;
 pub use input_layer::{Input, InputLayer};
+pub use masking::Masking;
 pub use reversible_embedding::ReversibleEmbedding;
 
 /// Every class of this folder.
@@ -21,4 +25,6 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Embedding", from_config: make::<Embedding> },
     LayerClass { name: "ReversibleEmbedding", from_config: make::<ReversibleEmbedding> },
     LayerClass { name: "InputLayer", from_config: InputLayer::from_config },
+    LayerClass { name: "Identity", from_config: make::<Identity> },
+    LayerClass { name: "Masking", from_config: make::<Masking> },
 ];

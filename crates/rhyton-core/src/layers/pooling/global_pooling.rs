@@ -15,7 +15,7 @@ use crate::tensor::Tensor;
 /// # Shapes
 /// `(batch, …, channels)` gives `(batch, channels)`, or `(batch, 1…, channels)` with `keepdims`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct GlobalMaxPooling<const N: usize> {
     #[serde(skip)]
     base: Base,
@@ -38,7 +38,7 @@ pub struct GlobalMaxPooling<const N: usize> {
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct GlobalAveragePooling<const N: usize> {
     #[serde(skip)]
     base: Base,

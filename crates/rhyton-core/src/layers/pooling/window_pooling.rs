@@ -14,7 +14,7 @@ macro_rules! window_pooling {
     ($(#[$doc:meta])* $name:ident $function:path: $($class:literal),*) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields, default)]
+        #[serde(deny_unknown_fields, default, bound = "")]
         pub struct $name<const N: usize> {
             #[serde(skip)]
             base: Base,

@@ -23,7 +23,7 @@ use crate::ops;
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, bound = "")]
 pub struct ZeroPadding<const N: usize> {
     #[serde(skip)]
     base: Base,

@@ -78,7 +78,8 @@ impl TryFrom<Config> for Bidirectional {
     type Error = Error;
 
     fn try_from(config: Config) -> Result<Bidirectional> {
-        let layer = config.layer.ok_or_else(|| Error::content("Bidirectional", "layer is null", "the file is damaged"))?;
+        let layer =
+            config.layer.ok_or_else(|| Error::content("Bidirectional", "layer is null", "the file is damaged"))?;
         let pair = Pair::of(&layer.0, config.backward_layer.map(|l| l.0))?;
         Ok(Bidirectional { base: Base::default(), merge_mode: config.merge_mode, pair: Ok(pair) })
     }
@@ -264,7 +265,8 @@ mod tests {
         let layer = Bidirectional::new(GRU::new(2)).backward_layer(GRU::new(2));
         let error = layer.call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("same direction"), "{error}");
-        let error = Bidirectional::new(Dense::new(2)).call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error =
+            Bidirectional::new(Dense::new(2)).call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("not recurrent"), "{error}");
     }
 }

@@ -99,7 +99,12 @@ pub fn conv_transpose(
 }
 
 /// Both in one dtype, the layout, and the spatial sizes of the kernel.
-fn prepared(op: &str, x: &Tensor, kernel: &Tensor, format: Option<&str>) -> Result<(Tensor, Tensor, Layout, Vec<usize>)> {
+fn prepared(
+    op: &str,
+    x: &Tensor,
+    kernel: &Tensor,
+    format: Option<&str>,
+) -> Result<(Tensor, Tensor, Layout, Vec<usize>)> {
     let layout = Layout::of(op, x, format)?;
     let spatial = kernel.shape()[..kernel.rank().saturating_sub(2)].iter().map(Dim::known).collect::<Option<Vec<_>>>();
     let Some(spatial) = spatial.filter(|s| s.len() == layout.count) else {
@@ -221,8 +226,13 @@ fn compute_transpose(op: &ConvTranspose, x: Tensor, kernel: Tensor) -> Result<Te
     if !x.shape()[layout.channels].compatible(&kernel.dim(-1)) {
         return Err(Error::shape(
             name,
-            format!("the input {} has {} channels and the kernel {} takes {}",
-                x.shape(), x.shape()[layout.channels], kernel.shape(), kernel.dim(-1)),
+            format!(
+                "the input {} has {} channels and the kernel {} takes {}",
+                x.shape(),
+                x.shape()[layout.channels],
+                kernel.shape(),
+                kernel.dim(-1)
+            ),
             "make the last axis of the kernel the input's channels",
         ));
     }

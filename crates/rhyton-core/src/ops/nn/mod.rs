@@ -36,4 +36,3 @@ pub(crate) const TABLES: &[&[OperationClass]] = &[
     pooling::CLASSES,
     softmax::CLASSES,
 ];
-pub(crate) const TABLES: &[&[OperationClass]] = &[];

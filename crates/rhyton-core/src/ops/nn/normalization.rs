@@ -8,9 +8,9 @@ use rhyton_ir::{Builder, DType, Dim, Graph, Shape};
 use super::MODULE;
 use crate::error::{Error, Result};
 use crate::nest::{Args, Nest};
+use crate::ops::axis as axis_of;
 use crate::ops::class::{exactly, operations};
 use crate::ops::numpy::float;
-use crate::ops::operand::axis as axis_of;
 use crate::ops::primitives::reshaped;
 use crate::ops::{self, Axes, apply, apply_all};
 use crate::promotion::promote;
@@ -156,7 +156,7 @@ fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result
     // The size as a value, so that it may be a symbol.
     let ones = b.full(&x.ty().with_shape(vec![x.shape()[last].clone()]), 1.0);
     let size = b.sum(ones, &[0]);
-    let mut mean_of = |b: &mut Builder, v| {
+    let mean_of = |b: &mut Builder, v| {
         let sum = b.sum(v, &[last]);
         let count = b.broadcast(size, b.shape(sum), &[]);
         let mean = b.div(sum, count);
@@ -182,12 +182,7 @@ fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result
 /// `x/√(mean(x²) + epsilon) · scale` over the axes `axis` (Keras's defaults: −1, and 1e-7 for `epsilon`); of half precision,
 /// computed in `float32`.
 #[track_caller]
-pub fn rms_normalization(
-    x: &Tensor,
-    scale: Option<&Tensor>,
-    axis: impl Into<Axes>,
-    epsilon: Option<f64>,
-) -> Tensor {
+pub fn rms_normalization(x: &Tensor, scale: Option<&Tensor>, axis: impl Into<Axes>, epsilon: Option<f64>) -> Tensor {
     let mut args = Args::new(x);
     args.named.insert("scale".to_owned(), scale.into());
     apply(RMSNorm { axis: axis.into(), epsilon }, args)

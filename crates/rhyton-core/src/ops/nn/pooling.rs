@@ -1,7 +1,7 @@
 //! `max_pool` and `average_pool`, and their kin with a given output size.
 
-use rhyton_ir::op::{ReduceKind, ReduceWindow};
 use rhyton_ir::Array;
+use rhyton_ir::op::{ReduceKind, ReduceWindow};
 
 use super::MODULE;
 use super::window::{Layout, data_format, padding};

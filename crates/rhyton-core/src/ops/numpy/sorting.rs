@@ -7,8 +7,8 @@ use super::MODULE;
 use crate::error::{Error, Result};
 use crate::nest::Args;
 use crate::ops::apply;
+use crate::ops::axis as axis_of;
 use crate::ops::class::operations;
-use crate::ops::operand::axis as axis_of;
 use crate::ops::primitives::iota;
 use crate::tensor::Tensor;
 

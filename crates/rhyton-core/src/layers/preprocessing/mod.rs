@@ -1,0 +1,29 @@
+//! Layers that prepare data.
+
+mod category_encoding;
+mod center_crop;
+mod discretization;
+mod encode;
+mod normalization;
+mod rescaling;
+mod resizing;
+
+use super::{LayerClass, make};
+
+pub use category_encoding::CategoryEncoding;
+pub use center_crop::CenterCrop;
+pub use discretization::Discretization;
+pub use encode::OutputMode;
+pub use normalization::Normalization;
+pub use rescaling::{PerChannel, Rescaling};
+pub use resizing::Resizing;
+
+/// Every class of this folder.
+pub(crate) const CLASSES: &[LayerClass] = &[
+    LayerClass { name: "Rescaling", from_config: make::<Rescaling> },
+    LayerClass { name: "Normalization", from_config: make::<Normalization> },
+    LayerClass { name: "Discretization", from_config: make::<Discretization> },
+    LayerClass { name: "CategoryEncoding", from_config: make::<CategoryEncoding> },
+    LayerClass { name: "Resizing", from_config: make::<Resizing> },
+    LayerClass { name: "CenterCrop", from_config: make::<CenterCrop> },
+];
