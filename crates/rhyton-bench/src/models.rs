@@ -25,9 +25,9 @@ pub(crate) fn resnet() -> Result<Model> {
     let input = Input::new([32, 32, 3]);
     let mut x = Conv2D::new(32, 3).padding(Padding::Same).call(&input);
     for (filters, stride) in [(32, 1), (64, 2), (128, 2)] {
-        let y = Activations::new(Activation::Relu).call(&BatchNormalization::new().call(&x));
+        let y = layers::Activation::new(Activation::Relu).call(&BatchNormalization::new().call(&x));
         let y = Conv2D::new(filters, 3).strides(stride).padding(Padding::Same).call(&y);
-        let y = Activations::new(Activation::Relu).call(&BatchNormalization::new().call(&y));
+        let y = layers::Activation::new(Activation::Relu).call(&BatchNormalization::new().call(&y));
         let y = Conv2D::new(filters, 3).padding(Padding::Same).call(&y);
         let shortcut = Conv2D::new(filters, 1).strides(stride).padding(Padding::Same).call(&x);
         x = Add::new().call([&y, &shortcut]);

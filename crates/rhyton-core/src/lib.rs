@@ -47,13 +47,26 @@ pub use tensor::{
 pub use variable::{Variable, VariableOptions};
 
 /// What most programs use.
+///
+/// Names that Keras gives to two things are here what they mostly mean: `Activation` is the function (the layer is
+/// [`layers::Activation`]), `MeanSquaredError` the loss (the metric is [`metrics::MeanSquaredError`]).
 pub mod prelude {
     pub use crate::activations::Activation;
+    pub use crate::callbacks::{
+        CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
+        ReduceLROnPlateau, Run, TensorBoard, TerminateOnNaN,
+    };
     pub use crate::constraints::*;
     pub use crate::initializers::*;
     pub use crate::layers::*;
+    pub use crate::losses::{
+        BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy, CategoricalFocalCrossentropy,
+        CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, Dice, Hinge, Huber,
+        KLDivergence, LogCosh, Loss, LossRef, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+        MeanSquaredLogarithmicError, Poisson, SparseCategoricalCrossentropy, SquaredHinge, Tversky,
+    };
+    pub use crate::metrics::*;
     pub use crate::model::{Model, Sequential};
-    pub use crate::ops;
     pub use crate::ops::Axes;
     pub use crate::optimizers::*;
     pub use crate::regularizers::*;
@@ -61,4 +74,5 @@ pub mod prelude {
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
+    pub use crate::{callbacks, layers, losses, metrics, ops};
 }

@@ -131,7 +131,12 @@ impl Variable {
 
     /// The value; inside a trace, at this point of the traced function.
     pub fn value(&self) -> Tensor {
-        trace_read(self).unwrap_or_else(|| self.lock().clone())
+        trace_read(self).unwrap_or_else(|| self.stored())
+    }
+
+    /// The value outside of all traces.
+    pub(crate) fn stored(&self) -> Tensor {
+        self.lock().clone()
     }
 
     /// Sets the value; inside a trace, from this point of the traced function on. Converted to the variable's dtype.

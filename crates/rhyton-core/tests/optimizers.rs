@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rhyton_core::optimizers::schedules::{LearningRateSchedule, ScheduleRef};
-use rhyton_core::optimizers::{AdamW, Muon, Optimizer, OptimizerRef, SGD};
+use rhyton_core::optimizers::schedules::{ExponentialDecay, LearningRateSchedule, ScheduleRef};
+use rhyton_core::optimizers::{Adam, AdamW, LossScaleOptimizer, Muon, Optimizer, OptimizerRef, SGD};
 use rhyton_core::{Array, Error, Result, Tensor, Variable, VariableOptions, jit};
 use serde_json::Value;
 
@@ -174,4 +174,74 @@ fn schedules_have_keras_values() {
             steps.iter().map(|s| schedule.call(&Tensor::from(*s as i64)).and_then(|rate| rate.item())).collect();
         assert_close(&rates.unwrap(), &numbers(&case["values"]), &case["config"].to_string());
     }
+}
+
+fn scalar(value: f32) -> Variable {
+    Variable::state("w", Array::scalar(value))
+}
+
+#[test]
+fn names_are_found_whatever_the_case() {
+    for (name, class) in [("adam", "Adam"), ("RMSprop", "RMSprop"), ("rmsprop", "RMSprop"), ("ADAMW", "AdamW")] {
+        assert_eq!(name.parse::<OptimizerRef>().unwrap().class_name(), class);
+    }
+    assert!("adan".parse::<OptimizerRef>().is_err());
+    let unknown = serde_json::json!({"class_name": "Adam", "config": {"beta": 0.5}});
+    assert!(OptimizerRef::from_json(&unknown).unwrap_err().to_string().contains("beta"));
+}
+
+#[test]
+fn constraints_are_applied_after_the_update() {
+    let options = VariableOptions {
+        name: "w".into(),
+        path: "w".into(),
+        constraint: Some("NonNeg".parse().unwrap()),
+        ..VariableOptions::default()
+    };
+    let w = Variable::new(Array::new([2], vec![0.5f32, 0.5]), options);
+    SGD::new(1.0).apply(&[Tensor::new([2], vec![1.0f32, 0.25])], std::slice::from_ref(&w)).unwrap();
+    assert_eq!(w.array().unwrap().to_f64_vec(), [0.0, 0.25]);
+}
+
+#[test]
+fn arguments_out_of_range_are_refused() {
+    let w = scalar(1.0);
+    let refused =
+        |optimizer: OptimizerRef| matches!(optimizer.build(std::slice::from_ref(&w)).unwrap_err(), Error::Argument(_));
+    assert!(refused(SGD::new(0.1).momentum(2.0).into()));
+    assert!(refused(SGD::new(0.1).clipnorm(1.0).clipvalue(1.0).into()));
+    assert!(refused(SGD::new(0.1).gradient_accumulation_steps(1).into()));
+    assert!(refused(SGD::new(0.1).exclude_from_weight_decay(&["("]).into()));
+    assert!(refused(Adam::new(ExponentialDecay::new(0.1, 0.0, 0.5)).into()));
+    assert!(refused(LossScaleOptimizer::new(SGD::new(0.1).loss_scale_factor(2.0)).into()));
+}
+
+#[test]
+fn variables_that_an_optimizer_does_not_know_are_named() {
+    let (known, other) = (scalar(1.0), Variable::state("layer/other", Array::scalar(1.0f32)));
+    let optimizer = SGD::new(0.1);
+    optimizer.build(std::slice::from_ref(&known)).unwrap();
+    let error = optimizer.apply(&[Tensor::from(1.0f32)], &[other]).unwrap_err();
+    assert!(error.to_string().contains("layer/other"), "{error}");
+    let error = optimizer.apply(&[Tensor::new([2], vec![1.0f32; 2])], &[known]).unwrap_err();
+    assert!(matches!(error, Error::Shape(_)), "{error}");
+}
+
+#[test]
+fn learning_rates_may_be_set_unless_they_are_schedules() {
+    let optimizer = Adam::new(0.1);
+    optimizer.set_learning_rate(0.25).unwrap();
+    assert_eq!(OptimizerRef::from(optimizer).to_json()["config"]["learning_rate"], 0.25);
+    let scheduled = Adam::new(ExponentialDecay::new(0.5, 10.0, 0.5));
+    assert!(scheduled.set_learning_rate(0.25).is_err());
+    assert_eq!(scheduled.current_learning_rate().unwrap().item().unwrap(), 0.5);
+}
+
+#[test]
+fn losses_are_scaled_and_gradients_scaled_back() {
+    let w = scalar(1.0);
+    let optimizer = LossScaleOptimizer::new(SGD::new(0.5)).initial_scale(8.0);
+    assert_eq!(optimizer.scale_loss(&Tensor::from(2.0f32)).item().unwrap(), 16.0);
+    optimizer.apply(&[Tensor::from(8.0f32)], std::slice::from_ref(&w)).unwrap();
+    assert_eq!(w.value().item().unwrap(), 0.5);
 }

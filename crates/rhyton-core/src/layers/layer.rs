@@ -260,8 +260,10 @@ impl InputShapes {
     /// Of the tensors among `args`.
     pub fn of(args: &Args, names: &[&str]) -> InputShapes {
         let mut shapes = IndexMap::new();
-        let named = args.positional.iter().enumerate().map(|(i, n)| (names.get(i).copied().unwrap_or("input"), n));
-        for (name, nest) in named.chain(args.named.iter().map(|(k, n)| (k.as_str(), n))) {
+        // Arguments that the layer does not name are none that it makes weights for, and Keras does not store their shapes.
+        let positional = names.iter().copied().zip(&args.positional);
+        let named = args.named.iter().map(|(k, n)| (k.as_str(), n)).filter(|(k, _)| names.contains(k));
+        for (name, nest) in positional.chain(named) {
             // Masks make no weights, and Keras does not store their shapes.
             if name == "mask" || name.ends_with("_mask") {
                 continue;
@@ -286,6 +288,14 @@ impl InputShapes {
             Some(ShapeNest::Shape(shape)) => Ok(shape),
             _ => Err(Error::shape("build", "the layer takes one tensor", "pass one tensor, not a list")),
         }
+    }
+
+    /// The size of the last axis of the first input, which most weights are made for.
+    ///
+    /// # Errors
+    /// If the first input is not one tensor, or that size is not known.
+    pub fn features(&self) -> Result<usize> {
+        super::last_size(self.first()?, "build")
     }
 
     /// The shapes of the first input, which is a list.
@@ -434,7 +444,7 @@ macro_rules! keras_layer_object {
             fn class_name(&self) -> &'static str {
                 stringify!($name)
             }
-            fn own_config(&self) -> serde_json::Value {
+            fn own_config(&self) -> $crate::saving::Json {
                 $crate::saving::config_of(self)
             }
             fn share(&self) -> $crate::layers::LayerRef {

@@ -8,17 +8,17 @@ mod interpolate;
 mod layer;
 mod ranked;
 
-pub mod core;
-pub mod rnn;
-
 mod activations;
+mod attention;
 mod convolutional;
+mod core;
 mod merging;
 mod normalization;
 mod pooling;
 mod preprocessing;
 mod regularization;
 mod reshaping;
+mod rnn;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -38,6 +38,7 @@ pub(crate) use layer::{config_with, unknown_dim};
 
 pub use self::core::*;
 pub use activations::*;
+pub use attention::*;
 pub use convolutional::*;
 pub use merging::*;
 pub use normalization::*;
@@ -60,6 +61,7 @@ pub struct LayerClass {
 pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
     [
         activations::CLASSES,
+        attention::CLASSES,
         convolutional::CLASSES,
         self::core::CLASSES,
         merging::CLASSES,

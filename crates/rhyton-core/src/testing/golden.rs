@@ -22,12 +22,17 @@ pub(crate) struct Weight {
 
 /// The cases of `fixtures/layers/<name>.json`.
 pub(crate) fn cases(name: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/layers").join(format!("{name}.json"));
+    recorded(&format!("layers/{name}")).into_iter().map(Case).collect()
+}
+
+/// The cases of `fixtures/<name>.json` as they are written.
+pub(crate) fn recorded(name: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let cases = file["cases"].as_array().cloned().unwrap_or_default();
     assert!(!cases.is_empty(), "{} has no cases", path.display());
-    cases.into_iter().map(Case).collect()
+    cases
 }
 
 impl Case {
@@ -71,7 +76,8 @@ fn arrays(value: &Value) -> Vec<Option<Array>> {
     value.as_array().into_iter().flatten().map(|v| (!v.is_null()).then(|| array(v))).collect()
 }
 
-fn array(value: &Value) -> Array {
+/// A recorded array.
+pub(crate) fn array(value: &Value) -> Array {
     let dtype: DType = value["dtype"].as_str().unwrap().parse().unwrap();
     let shape: Vec<usize> = value["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
     let number = |v: &Value| match v {

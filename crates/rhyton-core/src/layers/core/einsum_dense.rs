@@ -38,18 +38,18 @@ use crate::regularizers::RegularizerRef;
 pub struct EinsumDense {
     #[serde(skip)]
     base: Base,
-    output_shape: Vec<Option<usize>>,
-    equation: String,
-    activation: Activation,
-    bias_axes: Option<String>,
-    kernel_initializer: InitializerRef,
-    bias_initializer: InitializerRef,
-    kernel_regularizer: Option<RegularizerRef>,
-    bias_regularizer: Option<RegularizerRef>,
-    activity_regularizer: Option<RegularizerRef>,
-    kernel_constraint: Option<ConstraintRef>,
-    bias_constraint: Option<ConstraintRef>,
-    quantization_config: Option<Value>,
+    pub(crate) output_shape: Vec<Option<usize>>,
+    pub(crate) equation: String,
+    pub(crate) activation: Activation,
+    pub(crate) bias_axes: Option<String>,
+    pub(crate) kernel_initializer: InitializerRef,
+    pub(crate) bias_initializer: InitializerRef,
+    pub(crate) kernel_regularizer: Option<RegularizerRef>,
+    pub(crate) bias_regularizer: Option<RegularizerRef>,
+    pub(crate) activity_regularizer: Option<RegularizerRef>,
+    pub(crate) kernel_constraint: Option<ConstraintRef>,
+    pub(crate) bias_constraint: Option<ConstraintRef>,
+    pub(crate) quantization_config: Option<Value>,
 }
 
 keras_layer!(EinsumDense);
@@ -104,33 +104,33 @@ impl EinsumDense {
         self
     }
 
-    /// A penalty on the kernel, or none.
-    pub fn kernel_regularizer(mut self, regularizer: impl Into<Option<RegularizerRef>>) -> EinsumDense {
-        self.kernel_regularizer = regularizer.into();
+    /// A penalty on the kernel.
+    pub fn kernel_regularizer(mut self, regularizer: impl Into<RegularizerRef>) -> EinsumDense {
+        self.kernel_regularizer = Some(regularizer.into());
         self
     }
 
-    /// A penalty on the bias, or none.
-    pub fn bias_regularizer(mut self, regularizer: impl Into<Option<RegularizerRef>>) -> EinsumDense {
-        self.bias_regularizer = regularizer.into();
+    /// A penalty on the bias.
+    pub fn bias_regularizer(mut self, regularizer: impl Into<RegularizerRef>) -> EinsumDense {
+        self.bias_regularizer = Some(regularizer.into());
         self
     }
 
-    /// A penalty on the outputs, or none.
-    pub fn activity_regularizer(mut self, regularizer: impl Into<Option<RegularizerRef>>) -> EinsumDense {
-        self.activity_regularizer = regularizer.into();
+    /// A penalty on the outputs.
+    pub fn activity_regularizer(mut self, regularizer: impl Into<RegularizerRef>) -> EinsumDense {
+        self.activity_regularizer = Some(regularizer.into());
         self
     }
 
-    /// What the kernel is held to, if anything.
-    pub fn kernel_constraint(mut self, constraint: impl Into<Option<ConstraintRef>>) -> EinsumDense {
-        self.kernel_constraint = constraint.into();
+    /// What the kernel is held to.
+    pub fn kernel_constraint(mut self, constraint: impl Into<ConstraintRef>) -> EinsumDense {
+        self.kernel_constraint = Some(constraint.into());
         self
     }
 
-    /// What the bias is held to, if anything.
-    pub fn bias_constraint(mut self, constraint: impl Into<Option<ConstraintRef>>) -> EinsumDense {
-        self.bias_constraint = constraint.into();
+    /// What the bias is held to.
+    pub fn bias_constraint(mut self, constraint: impl Into<ConstraintRef>) -> EinsumDense {
+        self.bias_constraint = Some(constraint.into());
         self
     }
 

@@ -13,6 +13,7 @@ use crate::constraints::ConstraintRef;
 use crate::error::Result;
 use crate::initializers::{InitializerRef, Orthogonal, Zeros};
 use crate::keras_layer;
+use crate::layers::builders::builders;
 use crate::layers::{Base, Context, InputShapes, Layer, LayerObject, LayerRef};
 use crate::nest::{Args, Nest};
 use crate::regularizers::RegularizerRef;
@@ -107,11 +108,14 @@ impl Default for LSTM {
 keras_layer!(LSTM);
 recurrent_settings!(LSTM);
 cell_settings!(LSTM);
-settings! { LSTM;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the bias of the forget gate starts at 1; it does unless said.
-    unit_forget_bias plain bool;
+
+impl LSTM {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the bias of the forget gate starts at 1; it does unless said.
+        unit_forget_bias: bool,
+    }
 }
 
 impl LSTM {
@@ -216,11 +220,14 @@ impl Default for LSTMCell {
 
 keras_layer!(LSTMCell);
 cell_settings!(LSTMCell);
-settings! { LSTMCell;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the bias of the forget gate starts at 1; it does unless said.
-    unit_forget_bias plain bool;
+
+impl LSTMCell {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the bias of the forget gate starts at 1; it does unless said.
+        unit_forget_bias: bool,
+    }
 }
 
 impl LSTMCell {
