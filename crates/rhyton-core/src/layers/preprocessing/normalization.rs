@@ -163,7 +163,7 @@ impl Layer for Normalization {
         }
         self.base.add_weight("mean", sizes.clone()).initializer(Zeros {}).trainable(false).add()?;
         self.base.add_weight("variance", sizes).initializer(Ones {}).trainable(false).add()?;
-        self.base.add_weight("count", []).initializer(Zeros {}).dtype(DType::I32).trainable(false).add()?;
+        self.base.add_weight("count", []).initializer(Zeros {}).dtype(DType::I64).trainable(false).add()?;
         Ok(())
     }
 

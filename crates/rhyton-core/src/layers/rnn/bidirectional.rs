@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::inner::InnerLayer;
-use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerRef, build_layer, call_layer, first_mask};
+use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerRef, build_layer, call_layer, passed_mask};
 use crate::model::{deserialize_layer, serialize_layer};
 use crate::nest::{Args, Nest};
 use crate::tensor::Tensor;
@@ -193,7 +193,7 @@ impl Layer for Bidirectional {
 
     fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let pair = self.pair()?;
-        let x = inputs.tensor()?.with_mask(first_mask(inputs));
+        let x = inputs.tensor()?.with_mask(passed_mask(inputs));
         let states: Vec<&Tensor> = inputs.get(1, "initial_state").map(Nest::tensors).unwrap_or_default();
         if states.len() % 2 != 0 {
             return Err(Error::argument(
