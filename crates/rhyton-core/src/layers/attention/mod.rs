@@ -1,7 +1,6 @@
 //! Attention: means of values, weighted by how well keys fit queries.
 
 mod additive_attention;
-#[allow(clippy::module_inception, reason = "one file a layer, and this folder has the layer's name")]
 mod attention;
 mod group_query_attention;
 mod heads;

@@ -203,6 +203,6 @@ mod tests {
 
     #[test]
     fn mean_and_variance_go_together() {
-        assert!(Normalization::new().mean([1.0]).call(&Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
+        assert!(Normalization::new().mean([1.0]).call(Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
     }
 }

@@ -195,7 +195,7 @@ impl Layer for Bidirectional {
         let pair = self.pair()?;
         let x = inputs.tensor()?.with_mask(passed_mask(inputs));
         let states: Vec<&Tensor> = inputs.get(1, "initial_state").map(Nest::tensors).unwrap_or_default();
-        if states.len() % 2 != 0 {
+        if !states.len().is_multiple_of(2) {
             return Err(Error::argument(
                 "initial_state",
                 format!("{} states for two layers", states.len()),
@@ -263,10 +263,10 @@ mod tests {
     #[test]
     fn layers_of_one_direction_are_refused() {
         let layer = Bidirectional::new(GRU::new(2)).backward_layer(GRU::new(2));
-        let error = layer.call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = layer.call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("same direction"), "{error}");
         let error =
-            Bidirectional::new(Dense::new(2)).call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+            Bidirectional::new(Dense::new(2)).call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("not recurrent"), "{error}");
     }
 }
