@@ -49,11 +49,8 @@ struct Mirrored;
 impl Steps for Mirrored {
     fn train_step(&self, model: &Model, batch: &Batch) -> Result<StepLogs> {
         let mirrored = |nest: &Nest| nest.map(&mut |t| Ok(ops::concatenate(&[t.clone(), -t], 0)));
-        let batch = Batch {
-            x: mirrored(&batch.x)?,
-            y: batch.y.as_ref().map(mirrored).transpose()?,
-            sample_weight: None,
-        };
+        let batch =
+            Batch { x: mirrored(&batch.x)?, y: batch.y.as_ref().map(mirrored).transpose()?, sample_weight: None };
         model.default_train_step(&batch)
     }
 }
