@@ -6,6 +6,7 @@ mod embedding;
 mod identity;
 mod input_layer;
 mod masking;
+mod reversible_embedding;
 
 use super::{LayerClass, make};
 
