@@ -58,6 +58,8 @@ pub mod prelude {
     };
     pub use crate::constraints::*;
     pub use crate::initializers::*;
+    // Named apart, for other modules have these names, too.
+    pub use crate::layers::{Average, Identity};
     pub use crate::layers::*;
     pub use crate::losses::{
         BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy, CategoricalFocalCrossentropy,
@@ -68,9 +70,12 @@ pub mod prelude {
     pub use crate::metrics::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::ops::Axes;
+    pub use crate::optimizers::Step;
     pub use crate::optimizers::*;
     pub use crate::regularizers::*;
     pub use crate::trainer::*;
-    pub use crate::{Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad};
+    pub use crate::{
+        Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
+    };
     pub use crate::{callbacks, layers, losses, metrics, ops};
 }

@@ -22,6 +22,8 @@ struct Inner {
     ty: TensorType,
     shape: Vec<usize>,
     trainable: AtomicBool,
+    /// Whether it was made to train: what a layer that is thawed trains again.
+    made_trainable: bool,
     autocast: bool,
     regularizer: Option<RegularizerRef>,
     constraint: Option<ConstraintRef>,
@@ -56,6 +58,7 @@ impl Variable {
             ty: TensorType::new(value.dtype(), value.shape()),
             shape: value.shape().to_vec(),
             trainable: AtomicBool::new(options.trainable),
+            made_trainable: options.trainable,
             autocast: options.autocast,
             regularizer: options.regularizer,
             constraint: options.constraint,
@@ -109,6 +112,11 @@ impl Variable {
         self.0.trainable.load(Ordering::Relaxed)
     }
 
+    /// Whether it was made to train, however it is set now.
+    pub fn made_trainable(&self) -> bool {
+        self.0.made_trainable
+    }
+
     /// Sets whether optimizers update it.
     pub fn set_trainable(&self, trainable: bool) {
         self.0.trainable.store(trainable, Ordering::Relaxed);
@@ -131,7 +139,12 @@ impl Variable {
 
     /// The value; inside a trace, at this point of the traced function.
     pub fn value(&self) -> Tensor {
-        trace_read(self).unwrap_or_else(|| self.lock().clone())
+        trace_read(self).unwrap_or_else(|| self.stored())
+    }
+
+    /// The value outside of all traces.
+    pub(crate) fn stored(&self) -> Tensor {
+        self.lock().clone()
     }
 
     /// Sets the value; inside a trace, from this point of the traced function on. Converted to the variable's dtype.

@@ -17,6 +17,39 @@ use crate::variable::Variable;
 /// A shared layer of any class. Clones are the same layer.
 pub type LayerRef = Arc<dyn Layer>;
 
+/// Keras's classes that count as built from the beginning, so that it stores no shapes for them.
+const BUILT_AT_ONCE: &[&str] = &[
+    "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "Dropout",
+    "ELU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Identity",
+    "LeakyReLU",
+    "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "UnitNormalization",
+];
+
 /// What a layer is besides its mathematics; [`keras_layer!`](crate::keras_layer) implements it for structs with a field
 /// `base: Base` that serde can read and write.
 pub trait LayerObject: fmt::Debug + Send + Sync {
@@ -134,7 +167,8 @@ pub trait Layer: LayerObject {
 
     /// What Keras stores to rebuild the weights on loading; `None` for what is not built.
     fn build_config(&self) -> Option<Value> {
-        self.base().build_config().cloned().filter(|v| !v.is_null())
+        let built_at_once = BUILT_AT_ONCE.contains(&self.class_name());
+        self.base().build_config().cloned().filter(|v| !v.is_null() && !built_at_once)
     }
 
     /// Makes the weights from what [`Layer::build_config`] gave.
@@ -150,7 +184,7 @@ pub trait Layer: LayerObject {
     fn weights(&self) -> Vec<Variable> {
         let mut weights = self.base().own_weights();
         // Keras lists what trains first, layer by layer.
-        weights.sort_by_key(|w| !w.trainable());
+        weights.sort_by_key(|w| !w.made_trainable());
         let mut inner: Vec<Variable> = self.children().iter().flat_map(|(_, l)| l.weights()).collect();
         weights.append(&mut inner);
         weights
@@ -187,8 +221,8 @@ pub trait Layer: LayerObject {
     /// What the layer saves into `model.weights.h5`, in order; its own weights unless said otherwise.
     fn saved_variables(&self) -> Vec<Variable> {
         let own = self.base().own_weights();
-        let trained = own.iter().filter(|w| w.trainable());
-        trained.chain(own.iter().filter(|w| !w.trainable())).cloned().collect()
+        let trained = own.iter().filter(|w| w.made_trainable());
+        trained.chain(own.iter().filter(|w| !w.made_trainable())).cloned().collect()
     }
 }
 
@@ -260,8 +294,10 @@ impl InputShapes {
     /// Of the tensors among `args`.
     pub fn of(args: &Args, names: &[&str]) -> InputShapes {
         let mut shapes = IndexMap::new();
-        let named = args.positional.iter().enumerate().map(|(i, n)| (names.get(i).copied().unwrap_or("input"), n));
-        for (name, nest) in named.chain(args.named.iter().map(|(k, n)| (k.as_str(), n))) {
+        // Arguments that the layer does not name are none that it makes weights for, and Keras does not store their shapes.
+        let positional = names.iter().copied().zip(&args.positional);
+        let named = args.named.iter().map(|(k, n)| (k.as_str(), n)).filter(|(k, _)| names.contains(k));
+        for (name, nest) in positional.chain(named) {
             // Masks make no weights, and Keras does not store their shapes.
             if name == "mask" || name.ends_with("_mask") {
                 continue;
@@ -286,6 +322,14 @@ impl InputShapes {
             Some(ShapeNest::Shape(shape)) => Ok(shape),
             _ => Err(Error::shape("build", "the layer takes one tensor", "pass one tensor, not a list")),
         }
+    }
+
+    /// The size of the last axis of the first input, which most weights are made for.
+    ///
+    /// # Errors
+    /// If the first input is not one tensor, or that size is not known.
+    pub fn features(&self) -> Result<usize> {
+        super::last_size(self.first()?, "build")
     }
 
     /// The shapes of the first input, which is a list.
@@ -434,7 +478,7 @@ macro_rules! keras_layer_object {
             fn class_name(&self) -> &'static str {
                 stringify!($name)
             }
-            fn own_config(&self) -> serde_json::Value {
+            fn own_config(&self) -> $crate::saving::Json {
                 $crate::saving::config_of(self)
             }
             fn share(&self) -> $crate::layers::LayerRef {

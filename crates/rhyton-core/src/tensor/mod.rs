@@ -22,7 +22,7 @@ use crate::model::History;
 pub(crate) use evaluate::{Export, Values};
 pub use evaluate::{clear_cache, evaluate_all};
 pub use gradient::{grad, gradients, value_and_grad};
-pub use trace::{Captured, Touched, Trace, in_trace, trace_function};
+pub use trace::{Captured, Trace, in_trace, trace_function};
 pub(crate) use trace::{read as trace_read, write as trace_write};
 
 /// An n-dimensional array, or a recipe for one. Cheap to clone.
@@ -63,7 +63,16 @@ impl Tensor {
     }
 
     fn leaf(kind: Kind, ty: TensorType) -> Tensor {
-        Tensor::from_node(Node { kind, types: vec![ty], inputs: Mutex::default(), values: OnceLock::new(), extension: OnceLock::new() }, 0)
+        Tensor::from_node(
+            Node {
+                kind,
+                types: vec![ty],
+                inputs: Mutex::default(),
+                values: OnceLock::new(),
+                extension: OnceLock::new(),
+            },
+            0,
+        )
     }
 
     /// A tensor of `shape` over `values`.

@@ -20,6 +20,8 @@ thread_local! {
 #[derive(Default)]
 pub struct Trace {
     entries: IndexMap<u64, Entry>,
+    /// Whether variables start from what they are outside, instead of from placeholders.
+    within: bool,
 }
 
 struct Entry {
@@ -43,6 +45,16 @@ pub struct Touched {
 impl Trace {
     /// Runs `function` while reads and assignments of variables on this thread are recorded instead of carried out.
     pub fn record<R>(function: impl FnOnce() -> R) -> (R, Trace) {
+        Trace::default().over(function)
+    }
+
+    /// As [`Trace::record`], but what the function reads is the value outside, which the function captures: for parts of a
+    /// larger function, such as the body of a loop, that may read variables.
+    pub fn record_within<R>(function: impl FnOnce() -> R) -> (R, Trace) {
+        Trace { within: true, ..Trace::default() }.over(function)
+    }
+
+    fn over<R>(self, function: impl FnOnce() -> R) -> (R, Trace) {
         struct Pop;
         impl Drop for Pop {
             // Also when `function` panics: a trace left behind would swallow all later assignments.
@@ -50,7 +62,7 @@ impl Trace {
                 TRACES.with_borrow_mut(|traces| traces.pop());
             }
         }
-        TRACES.with_borrow_mut(|traces| traces.push(Trace::default()));
+        TRACES.with_borrow_mut(|traces| traces.push(self));
         let pop = Pop;
         let result = function();
         let trace = TRACES.with_borrow_mut(|traces| traces.last_mut().map(std::mem::take)).unwrap_or_default();
@@ -75,23 +87,30 @@ pub fn in_trace() -> bool {
 
 /// The value of `variable` at this point of the function being traced; `None` outside of traces.
 pub(crate) fn read(variable: &Variable) -> Option<Tensor> {
-    TRACES.with_borrow_mut(|traces| Some(entry(traces.last_mut()?, variable).now.clone()))
+    TRACES.with_borrow_mut(|traces| Some(entry(traces, variable)?.now.clone()))
 }
 
 /// Assigns within the function being traced; false outside of traces.
 pub(crate) fn write(variable: &Variable, value: &Tensor) -> bool {
-    TRACES.with_borrow_mut(|traces| {
-        let Some(trace) = traces.last_mut() else { return false };
-        entry(trace, variable).now = value.clone();
-        true
+    TRACES.with_borrow_mut(|traces| match entry(traces, variable) {
+        Some(entry) => {
+            entry.now = value.clone();
+            true
+        }
+        None => false,
     })
 }
 
-fn entry<'t>(trace: &'t mut Trace, variable: &Variable) -> &'t mut Entry {
-    trace.entries.entry(variable.id()).or_insert_with(|| {
-        let before = Tensor::placeholder(variable.ty());
-        Entry { variable: variable.clone(), now: before.clone(), before }
-    })
+/// What the innermost trace knows of the variable.
+fn entry<'t>(traces: &'t mut [Trace], variable: &Variable) -> Option<&'t mut Entry> {
+    let (trace, outer) = traces.split_last_mut()?;
+    let before = match trace.entries.get(&variable.id()) {
+        Some(known) => known.before.clone(),
+        None if trace.within => entry(outer, variable).map_or_else(|| variable.stored(), |e| e.now.clone()),
+        None => Tensor::placeholder(variable.ty()),
+    };
+    let new = || Entry { variable: variable.clone(), now: before.clone(), before };
+    Some(trace.entries.entry(variable.id()).or_insert_with(new))
 }
 
 /// A function as tensors over placeholders, with the tensors from outside that it uses.

@@ -55,19 +55,28 @@ impl Model {
     /// # Errors
     /// If the model is not compiled, or the batch does not fit it.
     pub fn default_train_step(&self, batch: &Batch) -> Result<StepLogs> {
-        let optimizer = self.optimizer().ok_or_else(|| not_compiled("fit"))?;
         let mut cx = Context::new(true);
         let y_pred = self.apply(batch.x.clone(), &mut cx)?;
         let loss = self.compute_loss(batch, &y_pred, &cx)?;
         self.track_loss(&loss, batch)?;
-        let variables = self.trainable_weights();
-        if !variables.is_empty() {
-            let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
-            let gradients = gradients(&optimizer.scale_loss(&loss), &values)?;
-            optimizer.apply(&gradients, &variables)?;
-        }
+        self.minimize(&loss)?;
         self.update_metrics(batch, &y_pred)?;
         Ok(StepLogs::new())
+    }
+
+    /// Updates the trained weights by the gradients of `loss`, with the compiled optimizer.
+    ///
+    /// # Errors
+    /// If the model is not compiled with an optimizer, or `loss` has no gradient.
+    pub fn minimize(&self, loss: &Tensor) -> Result<()> {
+        let optimizer = self.optimizer().ok_or_else(|| not_compiled("fit"))?;
+        let variables = self.trainable_weights();
+        if variables.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
+        let gradients = gradients(&optimizer.scale_loss(loss), &values)?;
+        optimizer.apply(&gradients, &variables)
     }
 
     /// Keras's evaluation step.
@@ -103,7 +112,11 @@ impl Model {
         }
         let total = terms.into_iter().map(|t| t.cast(rhyton_ir::DType::F32)).reduce(|a, b| a + b);
         let total = total.ok_or_else(|| {
-            Error::argument("compile", "there is no loss to compute", "compile the model with a loss, or add one in a layer")
+            Error::argument(
+                "compile",
+                "there is no loss to compute",
+                "compile the model with a loss, or add one in a layer",
+            )
         })?;
         total.check().cloned()
     }
@@ -134,7 +147,9 @@ impl Model {
     /// The predictions, flat, in the order of the outputs.
     fn flat_outputs(&self, y_pred: &Nest) -> Vec<Tensor> {
         match y_pred {
-            Nest::Dict(items) => self.output_keys(y_pred).iter().filter_map(|k| items[k].single().ok().cloned()).collect(),
+            Nest::Dict(items) => {
+                self.output_keys(y_pred).iter().filter_map(|k| items[k].single().ok().cloned()).collect()
+            }
             other => other.tensors().into_iter().cloned().collect(),
         }
     }
@@ -164,7 +179,8 @@ impl Model {
         if let Nest::Dict(items) = given {
             let keys = self.output_keys(y_pred);
             let layers = self.output_names();
-            let find = |i: usize| keys.get(i).and_then(|k| items.get(k)).or_else(|| layers.get(i).and_then(|l| items.get(l)));
+            let find =
+                |i: usize| keys.get(i).and_then(|k| items.get(k)).or_else(|| layers.get(i).and_then(|l| items.get(l)));
             return Ok((0..outputs).map(|i| find(i).and_then(|n| n.single().ok()).cloned()).collect());
         }
         if outputs == 1 {

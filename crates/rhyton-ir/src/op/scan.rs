@@ -59,7 +59,8 @@ impl Scan {
             Sample::new(recurrent(false), [w.clone(), h.clone(), count.clone(), xs.clone()]),
             Sample::new(recurrent(true), [w, h.clone(), count, xs]),
             Sample::new(power(2), [h.clone()]),
-            Sample::new(power(0), [h]),
+            Sample::new(power(0), [h.clone()]),
+            Sample::new(scaled(), [h, Array::new([3], vec![0.2f64, -0.7, 1.4])]),
         ]
     }
 
@@ -94,6 +95,20 @@ impl Scan {
         let type_at = |(i, &ty): (usize, &&TensorType)| if i < whole { Ok(ty.clone()) } else { self.slice_type(ty) };
         inputs.iter().enumerate().map(type_at).collect()
     }
+}
+
+/// `h' = x_t·h`, `y_t = h·h'` with numbers `x_t`: slices of another shape than what is stacked.
+fn scaled() -> Scan {
+    let mut body = Graph::new();
+    let h = body.parameter(TensorType::new(DType::F64, [2]));
+    let x = body.parameter(TensorType::new(DType::F64, Shape::scalar()));
+    let mut b = Builder::new(&mut body);
+    let x = b.broadcast(x, [2], &[]);
+    let next = b.mul(x, h);
+    let y = b.mul(h, next);
+    b.finish().expect("the sample's shapes fit");
+    body.set_outputs(vec![next, y]);
+    Scan { body: Arc::new(body), consts: 0, carries: 1, length: 3.into(), reverse: false }
 }
 
 /// `h' = tanh(x_t + w·h)`, `n' = n + 1`, `y_t = h·h' / n'` with an integer carry `n`.

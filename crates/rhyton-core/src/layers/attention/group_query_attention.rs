@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::initializers::{InitializerRef, Zeros};
 use crate::keras_layer;
 use crate::layers::builders::builders;
-use crate::layers::{Base, Context, Dropout, InputShapes, Layer, LayerObject, LayerRef, Softmax, build_layer, last_size};
+use crate::layers::{
+    Base, Context, Dropout, InputShapes, Layer, LayerObject, LayerRef, Softmax, build_layer, last_size,
+};
 use crate::nest::{Args, Nest};
 use crate::ops;
 use crate::regularizers::RegularizerRef;
@@ -118,7 +120,9 @@ impl GroupQueryAttention {
 
 impl Layer for GroupQueryAttention {
     fn build(&self, inputs: &InputShapes) -> Result<()> {
-        let missing = |name: &str| Error::argument("inputs", format!("the {name} is missing"), "call the layer with query and value");
+        let missing = |name: &str| {
+            Error::argument("inputs", format!("the {name} is missing"), "call the layer with query and value")
+        };
         let query = inputs.named("query").ok_or_else(|| missing("query"))?;
         let value = inputs.named("value").ok_or_else(|| missing("value"))?;
         let key = inputs.named("key").unwrap_or(value);
@@ -126,7 +130,10 @@ impl Layer for GroupQueryAttention {
         if self.head_dim == 0 || self.num_query_heads == 0 || groups != Some(0) || self.sliding_window == Some(0) {
             return Err(Error::argument(
                 "arguments",
-                format!("head_dim {}, {} query heads, {} key and value heads", self.head_dim, self.num_query_heads, self.num_key_value_heads),
+                format!(
+                    "head_dim {}, {} query heads, {} key and value heads",
+                    self.head_dim, self.num_query_heads, self.num_key_value_heads
+                ),
                 "give numbers of at least 1, and a number of query heads that the other divides",
             ));
         }
@@ -142,8 +149,17 @@ impl Layer for GroupQueryAttention {
             kernel_constraint: &self.kernel_constraint,
             bias_constraint: &self.bias_constraint,
         };
-        let queries = |name| projections.make(name, "bqm,muh->bquh", vec![None, Some(self.num_query_heads), Some(self.head_dim)], "uh");
-        let keys = |name| projections.make(name, "bkm,mvh->bkvh", vec![None, Some(self.num_key_value_heads), Some(self.head_dim)], "vh");
+        let queries = |name| {
+            projections.make(name, "bqm,muh->bquh", vec![None, Some(self.num_query_heads), Some(self.head_dim)], "uh")
+        };
+        let keys = |name| {
+            projections.make(
+                name,
+                "bkm,mvh->bkvh",
+                vec![None, Some(self.num_key_value_heads), Some(self.head_dim)],
+                "vh",
+            )
+        };
         let parts = Parts {
             query: queries("query"),
             key: keys("key"),
@@ -173,7 +189,7 @@ impl Layer for GroupQueryAttention {
     fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let parts =
             self.parts.get().ok_or_else(|| Error::argument(self.name(), "the layer is not built", "call it first"))?;
-        let call = Call::of(inputs)?;
+        let call = Call::of(inputs, true)?;
         let (mask, causal) = call.mask(self.sliding_window);
         let gate = parts.gate.as_ref().map(|gate| project(gate, &call.query, cx)).transpose()?;
         let query = project(&parts.query, &call.query, cx)?;

@@ -30,7 +30,13 @@ pub(super) struct Projections<'p> {
 
 impl Projections<'_> {
     /// A projection named `name`.
-    pub(super) fn make(&self, name: &str, equation: &str, output_shape: Vec<Option<usize>>, bias_axes: &str) -> EinsumDense {
+    pub(super) fn make(
+        &self,
+        name: &str,
+        equation: &str,
+        output_shape: Vec<Option<usize>>,
+        bias_axes: &str,
+    ) -> EinsumDense {
         let mut dense = EinsumDense::new(equation, output_shape).name(name).dtype(self.base.policy());
         dense.bias_axes = self.use_bias.then(|| bias_axes.to_owned());
         dense.kernel_initializer = self.kernel_initializer.clone();
@@ -97,19 +103,23 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// From what the layer was called with.
-    pub(super) fn of(args: &Args) -> Result<Call> {
-        let missing = |name: &str| Error::argument("call", format!("the {name} is missing"), "pass query, value and, if you like, key");
+    /// From what the layer was called with; the mask of the query is that of the tensor only, unless `query_mask` is an
+    /// argument of the layer.
+    pub(super) fn of(args: &Args, query_mask: bool) -> Result<Call> {
+        let missing = |name: &str| {
+            Error::argument("call", format!("the {name} is missing"), "pass query, value and, if you like, key")
+        };
         let query = args.tensor_at(0, "query").ok_or_else(|| missing("query"))?;
         let value = args.tensor_at(1, "value").ok_or_else(|| missing("value"))?;
         let key = args.tensor_at(2, "key");
-        let mask = |at, name, of: Option<&Tensor>| args.tensor_at(at, name).or_else(|| of.and_then(Tensor::mask)).cloned();
+        let mask =
+            |at, name, of: Option<&Tensor>| args.tensor_at(at, name).or_else(|| of.and_then(Tensor::mask)).cloned();
         let flag = |at, name| args.get(at, name).and_then(Nest::plain).and_then(Value::as_bool).unwrap_or(false);
         Ok(Call {
             query: query.without_mask(),
             value: value.without_mask(),
             key: key.unwrap_or(value).without_mask(),
-            query_mask: mask(3, "query_mask", Some(query)),
+            query_mask: if query_mask { mask(3, "query_mask", Some(query)) } else { query.mask().cloned() },
             value_mask: mask(4, "value_mask", Some(value)),
             key_mask: mask(5, "key_mask", key),
             attention_mask: args.tensor_at(6, "attention_mask").cloned(),
@@ -125,7 +135,8 @@ impl Call {
             return (None, true);
         }
         let (queries, keys) = (self.query.dim(1), self.value.dim(1));
-        let row = |mask: &Option<Tensor>, axis: i64| mask.as_ref().map(|m| ops::expand_dims(&m.cast(DType::Bool), axis));
+        let row =
+            |mask: &Option<Tensor>, axis: i64| mask.as_ref().map(|m| ops::expand_dims(&m.cast(DType::Bool), axis));
         let mask = all_of([
             self.attention_mask.clone(),
             row(&self.query_mask, -1),
@@ -155,7 +166,15 @@ pub(super) struct Attend<'a> {
 
 impl Attend<'_> {
     /// The output before its projection, and the weights if they were asked for.
-    pub(super) fn run(&self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<Tensor>, causal: bool, cx: &mut Context) -> Result<(Tensor, Option<Tensor>)> {
+    pub(super) fn run(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        mask: Option<Tensor>,
+        causal: bool,
+        cx: &mut Context,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         if self.flash && (self.return_scores || self.dropout > 0.0) {
             return Err(Error::argument(
                 "flash_attention",
@@ -170,7 +189,8 @@ impl Attend<'_> {
         }
         let mask = if causal { Some(causal_mask(&q.dim(1), &v.dim(1))) } else { mask };
         let q = q * self.scale;
-        let scores = if self.key_first { ops::einsum(self.scores, &[k, &q]) } else { ops::einsum(self.scores, &[&q, k]) };
+        let scores =
+            if self.key_first { ops::einsum(self.scores, &[k, &q]) } else { ops::einsum(self.scores, &[&q, k]) };
         let mut args = Args::new(scores.check()?);
         if let Some(mask) = mask {
             args = args.with("mask", self.expanded(&mask, scores.rank()));
@@ -190,6 +210,9 @@ impl Attend<'_> {
         let at = mask.rank().saturating_sub(2 * self.axes);
         let ones = vec![rhyton_ir::Dim::Known(1); rank.saturating_sub(mask.rank())];
         let shape = mask.shape();
-        reshaped(mask, shape[..at].iter().cloned().chain(ones).chain(shape[at..].iter().cloned()).collect::<rhyton_ir::Shape>())
+        reshaped(
+            mask,
+            shape[..at].iter().cloned().chain(ones).chain(shape[at..].iter().cloned()).collect::<rhyton_ir::Shape>(),
+        )
     }
 }

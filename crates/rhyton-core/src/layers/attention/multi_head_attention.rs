@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::initializers::{InitializerRef, Zeros};
 use crate::keras_layer;
 use crate::layers::builders::builders;
-use crate::layers::{Base, Context, Dropout, InputShapes, Layer, LayerObject, LayerRef, Softmax, build_layer, last_size};
+use crate::layers::{
+    Base, Context, Dropout, InputShapes, Layer, LayerObject, LayerRef, Softmax, build_layer, last_size,
+};
 use crate::nest::{Args, Nest};
 use crate::ops::Axes;
 use crate::regularizers::RegularizerRef;
@@ -177,8 +179,7 @@ fn attention(rank: usize, axes: &[usize]) -> [String; 2] {
         source[axis] = letter(rank + k);
     }
     let batch = (0..rank - 1).filter(|axis| !axes.contains(axis)).map(|axis| target[axis]);
-    let product: String =
-        batch.chain(axes.iter().map(|&a| target[a])).chain(axes.iter().map(|&a| source[a])).collect();
+    let product: String = batch.chain(axes.iter().map(|&a| target[a])).chain(axes.iter().map(|&a| source[a])).collect();
     let (source, target): (String, String) = (source.into_iter().collect(), target.into_iter().collect());
     [format!("{source},{target}->{product}"), format!("{product},{source}->{target}")]
 }
@@ -190,7 +191,9 @@ fn output_shape(rank: usize, last: &[usize]) -> Vec<Option<usize>> {
 
 impl Layer for MultiHeadAttention {
     fn build(&self, inputs: &InputShapes) -> Result<()> {
-        let missing = |name: &str| Error::argument("inputs", format!("the {name} is missing"), "call the layer with query and value");
+        let missing = |name: &str| {
+            Error::argument("inputs", format!("the {name} is missing"), "call the layer with query and value")
+        };
         let query = inputs.named("query").ok_or_else(|| missing("query"))?;
         let value = inputs.named("value").ok_or_else(|| missing("value"))?;
         let key = inputs.named("key").unwrap_or(value);
@@ -250,13 +253,20 @@ impl Layer for MultiHeadAttention {
             key: heads("key", key.rank(), self.key_dim),
             gate: self.use_gate.then(|| Parts::gate(heads("gate", rank, value_dim))),
             value: heads("value", value.rank(), value_dim),
-            softmax: Softmax::new().axis(Axes::Many((all - count..all).map(|a| a as i64).collect())).dtype(self.base.policy()),
+            softmax: Softmax::new()
+                .axis(Axes::Many((all - count..all).map(|a| a as i64).collect()))
+                .dtype(self.base.policy()),
             dropout: match self.seed {
                 Some(seed) => Dropout::new(self.dropout).seed(seed),
                 None => Dropout::new(self.dropout),
             }
             .dtype(self.base.policy()),
-            output: projections.make("attention_output", &equation, output_shape(rank - 1 + outputs.len(), &outputs), &bias),
+            output: projections.make(
+                "attention_output",
+                &equation,
+                output_shape(rank - 1 + outputs.len(), &outputs),
+                &bias,
+            ),
         };
         let build = |layer: LayerRef, shape: rhyton_ir::Shape| build_layer(layer.as_ref(), &InputShapes::one(shape));
         build(parts.query.share(), query.clone())?;
@@ -275,7 +285,7 @@ impl Layer for MultiHeadAttention {
 
     fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let (parts, [scores, combine]) = self.built()?;
-        let call = Call::of(inputs)?;
+        let call = Call::of(inputs, false)?;
         let (mask, causal) = call.mask(self.sliding_window);
         let gate = parts.gate.as_ref().map(|gate| project(gate, &call.query, cx)).transpose()?;
         let query = project(&parts.query, &call.query, cx)?;
@@ -331,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_call_without_value_is_refused() {
-        let error = MultiHeadAttention::new(1, 2).call(&Tensor::new([1, 2, 2], vec![0.0f32; 4])).eval().unwrap_err();
+        let error = MultiHeadAttention::new(1, 2).call(Tensor::new([1, 2, 2], vec![0.0f32; 4])).eval().unwrap_err();
         assert!(error.to_string().contains("value"), "{error}");
     }
 }

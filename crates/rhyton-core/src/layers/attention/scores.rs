@@ -45,7 +45,14 @@ impl Call {
     }
 
     /// The softmax of the scores `(batch, queries, keys)` weighs the values; 0 for queries that are masked.
-    pub(super) fn finish(&self, scores: &Tensor, base: &Base, dropout: f64, seed: Option<u64>, cx: &Context) -> Result<Nest> {
+    pub(super) fn finish(
+        &self,
+        scores: &Tensor,
+        base: &Base,
+        dropout: f64,
+        seed: Option<u64>,
+        cx: &Context,
+    ) -> Result<Nest> {
         let mut scores = scores.check()?.clone();
         if let Some(mask) = self.scores_mask(&scores) {
             // 65504 is the largest number of float16.

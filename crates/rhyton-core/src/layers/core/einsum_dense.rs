@@ -155,11 +155,15 @@ impl EinsumDense {
         };
         let letters = |term: &str| !term.is_empty() && term.chars().all(|c| c.is_ascii_alphabetic());
         let (input, output) = (bare(input), bare(output));
-        if !elided_matches || ![&input, kernel, &output].into_iter().all(|t| letters(t)) {
+        if !elided_matches || ![&input, kernel, &output].into_iter().all(letters) {
             return Err(self.wrong("it has another form"));
         }
         let elided = shape.rank().checked_sub(input.len()).ok_or_else(|| {
-            Error::shape("inputs", format!("the input has shape {shape}"), "give inputs of as many axes as the equation has")
+            Error::shape(
+                "inputs",
+                format!("the input has shape {shape}"),
+                "give inputs of as many axes as the equation has",
+            )
         })?;
         if elided > 0 && !self.equation.contains("...") {
             return Err(self.wrong(format!("the input has shape {shape}")));
@@ -284,7 +288,12 @@ mod tests {
     #[test]
     fn equations_that_do_not_fit_are_refused() {
         let x = Tensor::new([2, 3], vec![0.0f32; 6]);
-        for (equation, shape) in [("ab,bc", vec![Some(4)]), ("ab,bc->ad", vec![Some(4)]), ("ab,bc->ac", vec![None]), ("abc,cd->abd", vec![None, Some(4)])] {
+        for (equation, shape) in [
+            ("ab,bc", vec![Some(4)]),
+            ("ab,bc->ad", vec![Some(4)]),
+            ("ab,bc->ac", vec![None]),
+            ("abc,cd->abd", vec![None, Some(4)]),
+        ] {
             let error = EinsumDense::new(equation, shape).call(&x).eval().unwrap_err();
             assert!(matches!(error, Error::Argument(_) | Error::Shape(_)), "{equation}: {error}");
         }

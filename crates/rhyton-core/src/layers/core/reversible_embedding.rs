@@ -120,7 +120,8 @@ impl ReversibleEmbedding {
         let (x, kernel) = match &self.reverse_dtype {
             None => (x.without_mask(), kernel),
             Some(name) => {
-                let wrong = |_| Error::argument("reverse_dtype", format!("{name:?} is no dtype"), "give one as float32");
+                let wrong =
+                    |_| Error::argument("reverse_dtype", format!("{name:?} is no dtype"), "give one as float32");
                 let dtype: DType = name.parse().map_err(wrong)?;
                 (x.cast(dtype).without_mask(), kernel.cast(dtype))
             }

@@ -120,11 +120,7 @@ fn aligned(inputs: &[&Tensor]) -> Vec<Tensor> {
         while !shape.is_empty() && shape.len() < rank {
             shape.insert(1, 1.into());
         }
-        if shape.len() == x.rank() {
-            (*x).clone()
-        } else {
-            ops::reshape_to(x, shape).with_mask(x.mask().cloned())
-        }
+        if shape.len() == x.rank() { (*x).clone() } else { ops::reshape_to(x, shape).with_mask(x.mask().cloned()) }
     };
     inputs.iter().map(align).collect()
 }
@@ -161,7 +157,7 @@ fn difference(inputs: &[Tensor]) -> Result<Tensor> {
 /// The mask of `x` at its own shape.
 fn full_mask(x: &Tensor) -> Option<Tensor> {
     let mask = x.mask()?.cast(DType::Bool);
-    Some(ops::logical_or(&ops::expand_dims(&mask, -1), &ops::zeros_like(x).cast(DType::Bool)))
+    Some(ops::logical_or(ops::expand_dims(&mask, -1), ops::zeros_like(x).cast(DType::Bool)))
 }
 
 /// Masked factors are 1; where all are masked the product is 0.

@@ -160,7 +160,8 @@ impl Layer for GroupNormalization {
         let (mean, variance) = ops::moments(&split, axes, true, false);
         let mut aligned = vec![1; split.rank()];
         (aligned[axis], aligned[axis + 1]) = (groups as i64, (size / groups) as i64);
-        let weight = |name: &str| -> Result<Tensor> { Ok(ops::reshape(&self.base.weight(name)?.cast(dtype), &aligned)) };
+        let weight =
+            |name: &str| -> Result<Tensor> { Ok(ops::reshape(&self.base.weight(name)?.cast(dtype), &aligned)) };
         let mut factor = ops::rsqrt(&(variance + self.epsilon));
         if self.scale {
             factor = factor * weight("gamma")?;
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn features_must_divide_into_groups() {
-        let error = GroupNormalization::new().groups(2).call(&Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
+        let error = GroupNormalization::new().groups(2).call(Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
         assert!(error.to_string().contains("groups"), "{error}");
     }
 }

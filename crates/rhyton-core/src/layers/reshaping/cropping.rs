@@ -93,7 +93,9 @@ impl<const N: usize> Layer for Cropping<N> {
     /// For one axis there is no `data_format`.
     fn config(&self) -> Value {
         let mut own = config_of(self);
-        if N == 1 && let Value::Object(own) = &mut own {
+        if N == 1
+            && let Value::Object(own) = &mut own
+        {
             own.shift_remove("data_format");
         }
         config_with(self.name(), &self.base, own)
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn something_must_be_left() {
-        let error = Cropping1D::default().call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = Cropping1D::default().call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("leaves nothing"), "{error}");
     }
 }

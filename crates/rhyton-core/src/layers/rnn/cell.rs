@@ -91,7 +91,8 @@ impl Step for ByCalling {
 /// `forward` of a cell that implements [`Cell::begin`]: one step.
 pub(super) fn call(cell: &dyn Cell, inputs: &Args, cx: &Context) -> Result<Nest> {
     let x = inputs.tensor()?;
-    let states: Vec<Tensor> = inputs.get(1, "states").map(|n| n.tensors().into_iter().cloned().collect()).unwrap_or_default();
+    let states: Vec<Tensor> =
+        inputs.get(1, "states").map(|n| n.tensors().into_iter().cloned().collect()).unwrap_or_default();
     let wanted = cell.state_shapes()?.len();
     if states.len() != wanted {
         return Err(Error::argument(
@@ -151,7 +152,14 @@ pub(super) fn features(shape: &Shape, units: usize) -> Result<usize> {
 
 /// Which inputs or states are left out in a call: `count` masks of `shape`, of 0 and `1 / (1 − rate)`; none outside of
 /// training or if nothing is left out.
-pub(super) fn dropout_masks(base: &Base, shape: &Shape, rate: f64, seed: Option<u64>, count: usize, cx: &Context) -> Result<Vec<Tensor>> {
+pub(super) fn dropout_masks(
+    base: &Base,
+    shape: &Shape,
+    rate: f64,
+    seed: Option<u64>,
+    count: usize,
+    cx: &Context,
+) -> Result<Vec<Tensor>> {
     let rate = rate.clamp(0.0, 1.0);
     if !cx.training || rate == 0.0 {
         return Ok(Vec::new());

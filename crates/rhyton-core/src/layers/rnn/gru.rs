@@ -12,6 +12,7 @@ use crate::constraints::ConstraintRef;
 use crate::error::Result;
 use crate::initializers::{InitializerRef, Orthogonal, Zeros};
 use crate::keras_layer;
+use crate::layers::builders::builders;
 use crate::layers::{Base, Context, InputShapes, Layer, LayerObject, LayerRef};
 use crate::nest::{Args, Nest};
 use crate::ops;
@@ -108,11 +109,14 @@ impl Default for GRU {
 keras_layer!(GRU);
 recurrent_settings!(GRU);
 cell_settings!(GRU);
-settings! { GRU;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the reset gate comes after the product with the recurrent kernel; it does unless said.
-    reset_after plain bool;
+
+impl GRU {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the reset gate comes after the product with the recurrent kernel; it does unless said.
+        reset_after: bool,
+    }
 }
 
 impl GRU {
@@ -217,11 +221,14 @@ impl Default for GRUCell {
 
 keras_layer!(GRUCell);
 cell_settings!(GRUCell);
-settings! { GRUCell;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the reset gate comes after the product with the recurrent kernel; it does unless said.
-    reset_after plain bool;
+
+impl GRUCell {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the reset gate comes after the product with the recurrent kernel; it does unless said.
+        reset_after: bool,
+    }
 }
 
 impl GRUCell {
@@ -338,7 +345,6 @@ impl Step for GruStep {
 
 #[cfg(test)]
 mod tests {
-    use crate::prelude::*;
     use crate::testing::check_layer;
 
     #[test]

@@ -110,8 +110,9 @@ impl Loop<'_> {
     fn scanned(&self, carries: Vec<Tensor>) -> Result<Looped> {
         let whole = carries.len();
         let slices: Vec<&Tensor> = self.inputs.iter().chain(&self.mask).collect();
-        let types: Vec<TensorType> = carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
-        let (captured, trace) = Trace::record(|| {
+        let types: Vec<TensorType> =
+            carries.iter().map(|t| t.ty().clone()).chain(slices.iter().map(|t| slice_type(t))).collect();
+        let (captured, trace) = Trace::record_within(|| {
             trace_function(&types, |arguments| {
                 let (carried, slices) = arguments.split_at(whole);
                 let (inputs, mask) = slices.split_at(self.inputs.len());
@@ -123,19 +124,16 @@ impl Loop<'_> {
             })
         });
         let captured = captured?;
-        // Variables that the cell reads within a step are the same in all steps.
-        let touched = trace.touched();
-        if let Some(assigned) = touched.iter().find(|t| t.after.is_some()) {
+        if let Some(assigned) = trace.touched().iter().find(|t| t.after.is_some()) {
             return Err(Error::unsupported(
                 self.cell.name(),
                 format!("the cell assigns {} within a step", assigned.variable.describe()),
                 "make it a state of the cell, or set unroll",
             ));
         }
-        let outside = |t: &Tensor| touched.iter().find(|v| v.before.is(t)).map_or_else(|| t.clone(), |v| v.variable.value());
-        let consts: Vec<Tensor> = captured.captures().iter().map(outside).collect();
+        let consts = captured.captures();
         let scan = Scan {
-            body: Arc::new(captured.graph(captured.captures())?),
+            body: Arc::new(captured.graph(consts)?),
             consts: consts.len(),
             carries: whole,
             length: self.length.clone(),
@@ -157,7 +155,11 @@ impl Loop<'_> {
             ));
         };
         if length == 0 {
-            return Err(Error::shape("unroll", "there is no step", "give sequences of at least one step, or do not unroll"));
+            return Err(Error::shape(
+                "unroll",
+                "there is no step",
+                "give sequences of at least one step, or do not unroll",
+            ));
         }
         let mut outputs = Vec::with_capacity(length);
         for k in 0..length {
@@ -176,7 +178,8 @@ impl Loop<'_> {
             let mut looped = self.last(carries, None);
             if let Some(mask) = masked {
                 let last = slice(mask, if self.backwards { 0 } else { length - 1 });
-                looped.output = choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
+                looped.output =
+                    choose(&last, &looped.output, &filled(looped.output.dtype(), looped.output.shape(), 0.0))?;
             }
             return Ok(looped);
         }

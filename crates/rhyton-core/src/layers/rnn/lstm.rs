@@ -13,6 +13,7 @@ use crate::constraints::ConstraintRef;
 use crate::error::Result;
 use crate::initializers::{InitializerRef, Orthogonal, Zeros};
 use crate::keras_layer;
+use crate::layers::builders::builders;
 use crate::layers::{Base, Context, InputShapes, Layer, LayerObject, LayerRef};
 use crate::nest::{Args, Nest};
 use crate::regularizers::RegularizerRef;
@@ -107,11 +108,14 @@ impl Default for LSTM {
 keras_layer!(LSTM);
 recurrent_settings!(LSTM);
 cell_settings!(LSTM);
-settings! { LSTM;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the bias of the forget gate starts at 1; it does unless said.
-    unit_forget_bias plain bool;
+
+impl LSTM {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the bias of the forget gate starts at 1; it does unless said.
+        unit_forget_bias: bool,
+    }
 }
 
 impl LSTM {
@@ -216,11 +220,14 @@ impl Default for LSTMCell {
 
 keras_layer!(LSTMCell);
 cell_settings!(LSTMCell);
-settings! { LSTMCell;
-    /// Opens and closes the gates; `sigmoid` unless said.
-    recurrent_activation plain Activation;
-    /// Whether the bias of the forget gate starts at 1; it does unless said.
-    unit_forget_bias plain bool;
+
+impl LSTMCell {
+    builders! {
+        /// Opens and closes the gates; `sigmoid` unless said.
+        recurrent_activation: Activation,
+        /// Whether the bias of the forget gate starts at 1; it does unless said.
+        unit_forget_bias: bool,
+    }
 }
 
 impl LSTMCell {
@@ -320,7 +327,7 @@ mod tests {
     #[test]
     fn the_forget_gate_starts_open() {
         let layer = LSTM::new(1);
-        layer.call(&Tensor::new([1, 1, 1], vec![1.0f32])).check().unwrap();
+        layer.call(Tensor::new([1, 1, 1], vec![1.0f32])).check().unwrap();
         let bias = layer.weights()[2].array().unwrap();
         assert_eq!(bias.as_slice::<f32>().unwrap(), [0.0, 1.0, 0.0, 0.0]);
     }
@@ -328,7 +335,8 @@ mod tests {
     #[test]
     fn dropout_is_one_mask_a_call_and_only_in_training() {
         let x = Tensor::new([1, 4, 2], vec![1.0f32; 8]);
-        for layer in [LSTM::new(2).dropout(0.5).seed(1u64), LSTM::new(2).recurrent_dropout(0.5).dropout(0.5).seed(1u64)] {
+        for layer in [LSTM::new(2).dropout(0.5).seed(1u64), LSTM::new(2).recurrent_dropout(0.5).dropout(0.5).seed(1u64)]
+        {
             let quiet = layer.call(&x).to_vec::<f32>().unwrap();
             assert_eq!(layer.call(&x).to_vec::<f32>().unwrap(), quiet);
             let loud = |_| layer.call(Args::new(&x).with("training", serde_json::json!(true))).to_vec::<f32>().unwrap();
@@ -342,11 +350,11 @@ mod tests {
         let input = Input::open([None, Some(2)]);
         let hidden = LSTM::new(3).return_sequences(true).call(&input);
         assert_eq!(hidden.shape().to_string(), "[batch,d1,3]");
-        let outputs = Bidirectional::new(GRU::new(2)).call(&TimeDistributed::new(Dense::new(2)).call(&hidden));
+        let outputs = Bidirectional::new(GRU::new(2)).call(TimeDistributed::new(Dense::new(2)).call(&hidden));
         assert_eq!(outputs.shape().to_string(), "[batch,4]");
         let model = Model::new(&input, &outputs).unwrap();
         for time in [1, 5] {
-            let y = model.apply(&Tensor::new([2, time, 2], vec![0.5f32; 4 * time]), &mut Context::default()).unwrap();
+            let y = model.apply(Tensor::new([2, time, 2], vec![0.5f32; 4 * time]), &mut Context::default()).unwrap();
             assert_eq!(y.single().unwrap().eval().unwrap().shape(), [2, 4]);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rhyton_ir::op::Reverse;
 use rhyton_ir::{Array, DType, Shape};
 
-use super::super::{Context, InputShapes, Layer, LayerRef, build_layer, first_mask};
+use super::super::{Context, InputShapes, Layer, LayerRef, build_layer, passed_mask};
 use super::cell::{as_cell, zero_states};
 use super::looping::Loop;
 use crate::error::{Error, Result};
@@ -54,8 +54,8 @@ pub(super) trait Recurrent: Layer {
 /// `Layer` for a struct with the fields of [`Options`], `kept: Kept` and `activity_regularizer`, of which `$cell` gives
 /// the cell and `$made` the cell if it is there already.
 macro_rules! recurrent_layer {
-    ($name:ident, $regularizer:expr) => {
-        impl $crate::layers::rnn::recurrent::Recurrent for $name {
+    ($name:ident $(<$n:ident>)?, $regularizer:expr) => {
+        impl$(<const $n: usize>)? $crate::layers::rnn::recurrent::Recurrent for $name$(<$n>)? {
             fn cell_layer(&self) -> $crate::layers::LayerRef {
                 self.cell()
             }
@@ -74,7 +74,7 @@ macro_rules! recurrent_layer {
             }
         }
 
-        impl $crate::layers::Layer for $name {
+        impl$(<const $n: usize>)? $crate::layers::Layer for $name$(<$n>)? {
             fn build(&self, inputs: &$crate::layers::InputShapes) -> $crate::error::Result<()> {
                 $crate::layers::rnn::recurrent::build(self, inputs)
             }
@@ -102,7 +102,7 @@ macro_rules! recurrent_layer {
                 Ok(vec![mask.filter(|_| self.return_sequences).cloned()])
             }
             fn activity_regularizer(&self) -> Option<&$crate::regularizers::RegularizerRef> {
-                let regularizer: fn(&$name) -> Option<&$crate::regularizers::RegularizerRef> = $regularizer;
+                let regularizer: fn(&Self) -> Option<&$crate::regularizers::RegularizerRef> = $regularizer;
                 regularizer(self)
             }
             fn reset_state(&self) -> $crate::error::Result<()> {
@@ -138,7 +138,9 @@ pub(super) fn build(layer: &dyn Recurrent, inputs: &InputShapes) -> Result<()> {
     };
     let dtype = layer.base().variable_dtype();
     let variable = |shape: Shape| {
-        let known = shape.known().ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
+        let known = shape
+            .known()
+            .ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
         let shape: Vec<usize> = std::iter::once(batch).chain(known).collect();
         Ok(Variable::state(&naming::path_of("rnn_state"), Array::zeros(dtype, shape)))
     };
@@ -159,13 +161,23 @@ pub(super) fn forward(layer: &dyn Recurrent, inputs: &Args, cx: &mut Context) ->
     let cell = as_cell(&inner)?;
     let x = inputs.tensor()?;
     let (batch, length) = (x.dim(0), x.dim(1));
+    if let Some(first) = layer.kept().variables().first()
+        && let Some(batch) = batch.known()
+        && first.shape().first() != Some(&batch)
+    {
+        return Err(Error::shape(
+            "stateful",
+            format!("a batch of {batch} for states of {:?}", first.shape()),
+            "keep the batch size that the layer was built with",
+        ));
+    }
     let (states, from_zeros) = initial_states(layer, inputs, x)?;
     let step = cell.begin(&step_shape(x.shape()), cx)?;
     let looped = Loop {
         cell,
         step: step.as_ref(),
         inputs: step.project(&time_major(x))?,
-        mask: first_mask(inputs).map(|m| time_major_mask(&m, x)).transpose()?,
+        mask: passed_mask(inputs).map(|m| time_major_mask(&m, x)).transpose()?,
         states,
         from_zeros,
         length,
@@ -186,18 +198,7 @@ pub(super) fn forward(layer: &dyn Recurrent, inputs: &Args, cx: &mut Context) ->
     }
     let states: Vec<Tensor> = looped.states.iter().map(|s| s.cast(dtype)).collect();
     if options.stateful {
-        let kept = layer.kept().variables();
-        if let Some(first) = kept.first()
-            && let Some(batch) = batch.known()
-            && first.shape().first() != Some(&batch)
-        {
-            return Err(Error::shape(
-                "stateful",
-                format!("a batch of {batch} for states of {:?}", first.shape()),
-                "keep the batch size of the first call, or reset and rebuild the layer",
-            ));
-        }
-        kept.iter().zip(&states).try_for_each(|(variable, state)| variable.assign(state))?;
+        layer.kept().variables().iter().zip(&states).try_for_each(|(variable, state)| variable.assign(state))?;
     }
     if !options.return_state {
         return Ok(output.into());

@@ -131,7 +131,6 @@ impl Layer for TimeDistributed {
 
 #[cfg(test)]
 mod tests {
-    use crate::prelude::*;
     use crate::testing::check_layer;
 
     #[test]
