@@ -1,7 +1,7 @@
 //! `CenterCrop`: the middle of images.
 
-use rhyton_ir::Dim;
 use rhyton_ir::op::Slice;
+use rhyton_ir::{DType, Dim};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -10,6 +10,7 @@ use crate::layers::builders::builders;
 use crate::layers::{Base, Context, DataFormat, Layer};
 use crate::nest::{Args, Nest};
 use crate::ops::image::{AspectRatio, resize};
+use crate::promotion::promote;
 use crate::tensor::Tensor;
 
 /// The middle `height × width` of images; of smaller ones, the largest middle part of that aspect ratio, resized.
@@ -48,7 +49,8 @@ impl Layer for CenterCrop {
         let size = [self.height, self.width];
         let from = [height, width].map(|axis| x.shape()[axis].known().unwrap_or(0));
         if from.iter().zip(&size).any(|(from, to)| from < to) {
-            let format = Some(self.data_format.name());
+            // Keras gives float32 here, whatever the compute dtype.
+            let (x, format) = (x.cast(promote(x.dtype(), DType::F32)), Some(self.data_format.name()));
             return Ok(resize(&x, size, "bilinear", false, AspectRatio::Crop, format).check()?.into());
         }
         let mut start = vec![0; x.rank()];

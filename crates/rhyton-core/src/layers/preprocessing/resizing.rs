@@ -1,6 +1,5 @@
 //! `Resizing`: images in another size.
 
-use rhyton_ir::DType;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -9,8 +8,6 @@ use crate::layers::builders::builders;
 use crate::layers::{Base, Context, DataFormat, Interpolation, Layer};
 use crate::nest::{Args, Nest};
 use crate::ops::image::{AspectRatio, resize};
-use crate::ops;
-use crate::tensor::Tensor;
 
 /// Images in the size `height × width`, by interpolation.
 ///
@@ -102,25 +99,10 @@ impl Layer for Resizing {
             (_, true) => AspectRatio::Pad(self.fill_value),
             _ => AspectRatio::Stretch,
         };
-        let images = inputs.tensor()?;
         let (size, format) = ([self.height, self.width], Some(self.data_format.name()));
-        let y = resize(images, size, self.interpolation.name(), self.antialias, aspect, format);
-        Ok(to_dtype(&y, images.dtype()).check()?.into())
+        let y = resize(inputs.tensor()?, size, self.interpolation.name(), self.antialias, aspect, format);
+        Ok(y.check()?.into())
     }
-}
-
-/// Floating-point images in `dtype`; of integers rounded and held to what the dtype can be.
-fn to_dtype(x: &Tensor, dtype: DType) -> Tensor {
-    if dtype.is_float() || x.dtype() == dtype {
-        return x.cast(dtype);
-    }
-    let bits = 8 * dtype.size() as i32;
-    let (low, high) = match dtype {
-        DType::Bool => (0.0, 1.0),
-        _ if dtype.is_signed_int() => (-(2f64.powi(bits - 1)), 2f64.powi(bits - 1) - 1.0),
-        _ => (0.0, 2f64.powi(bits) - 1.0),
-    };
-    ops::clip(&ops::round(x, 0), low, high).cast(dtype)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub struct UpSampling1D {
     size: usize,
 }
 
-/// Each row and column `size` times, or a larger image by interpolation (then `float32`, and of known size).
+/// Each row and column `size` times, or a larger image by interpolation, which needs known sizes.
 ///
 /// # Shapes
 /// `(batch, height, width, channels)` gives `(batch, height · size₀, width · size₁, channels)`.
