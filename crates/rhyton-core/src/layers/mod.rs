@@ -4,7 +4,6 @@ mod base;
 mod builders;
 mod call;
 mod inner;
-mod interpolate;
 mod layer;
 mod ranked;
 

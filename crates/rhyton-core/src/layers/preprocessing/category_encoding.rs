@@ -68,10 +68,6 @@ impl Layer for CategoryEncoding {
         Ok(encode(inputs.tensor()?, self.output_mode, self.num_tokens, dtype, weights)?.into())
     }
 
-    fn arguments(&self) -> &'static [&'static str] {
-        &["inputs", "count_weights"]
-    }
-
     fn autocasts_inputs(&self) -> bool {
         false
     }

@@ -1,15 +1,16 @@
 //! `CenterCrop`: the middle of images.
 
-use rhyton_ir::Dim;
 use rhyton_ir::op::Slice;
+use rhyton_ir::{DType, Dim};
 use serde::{Deserialize, Serialize};
 
-use super::resizing::{Frame, crop_to_aspect};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::builders::builders;
-use crate::layers::{Base, Context, DataFormat, Interpolation, Layer, interpolate};
+use crate::layers::{Base, Context, DataFormat, Layer};
 use crate::nest::{Args, Nest};
+use crate::ops::image::{AspectRatio, resize};
+use crate::promotion::promote;
 use crate::tensor::Tensor;
 
 /// The middle `height × width` of images; of smaller ones, the largest middle part of that aspect ratio, resized.
@@ -44,35 +45,52 @@ impl CenterCrop {
 impl Layer for CenterCrop {
     fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
         let x = inputs.tensor()?.cast(self.base.compute_dtype());
-        let frame = Frame::of(&x, self.data_format, "CenterCrop")?;
+        let [height, width] = image_axes(&x, self.data_format, "CenterCrop")?;
         let size = [self.height, self.width];
-        if frame.size[0] >= self.height && frame.size[1] >= self.width {
-            let start = [0, 1].map(|i| (frame.size[i] - size[i]) / 2);
-            return Ok(window(&x, &frame, start, size)?.into());
+        let from = [height, width].map(|axis| x.shape()[axis].known().unwrap_or(0));
+        if from.iter().zip(&size).any(|(from, to)| from < to) {
+            // Keras gives float32 here, whatever the compute dtype.
+            let (x, format) = (x.cast(promote(x.dtype(), DType::F32)), Some(self.data_format.name()));
+            return Ok(resize(&x, size, "bilinear", false, AspectRatio::Crop, format).check()?.into());
         }
-        let (x, frame) = crop_to_aspect(&x, &frame, size)?;
-        let y = interpolate::resize(&x, frame.axes, size, Interpolation::Bilinear, false)?;
-        Ok(y.cast(x.dtype()).into())
+        let mut start = vec![0; x.rank()];
+        let mut limit = x.shape().clone().into_vec();
+        for (i, axis) in [height, width].into_iter().enumerate() {
+            start[axis] = (from[i] - size[i]) / 2;
+            limit[axis] = Dim::Known(start[axis] + size[i]);
+        }
+        let stride = vec![1; x.rank()];
+        Ok(Tensor::apply(Slice { start, limit, stride }, &[&x]).check()?.into())
     }
 }
 
-/// The part of `size` from `start` on.
-pub(super) fn window(x: &Tensor, frame: &Frame, start: [usize; 2], size: [usize; 2]) -> Result<Tensor> {
-    let mut first = vec![0; x.rank()];
-    let mut limit = x.shape().clone().into_vec();
-    for i in 0..2 {
-        first[frame.axes[i]] = start[i];
-        limit[frame.axes[i]] = Dim::Known(start[i] + size[i]);
+/// The axes of height and width of an image or a batch of images of known size.
+fn image_axes(x: &Tensor, format: DataFormat, layer: &str) -> Result<[usize; 2]> {
+    let first = x.rank().checked_sub(if format == DataFormat::ChannelsLast { 3 } else { 2 });
+    let known = |axis: usize| x.shape()[axis].known().is_some();
+    match first.filter(|_| matches!(x.rank(), 3 | 4)) {
+        Some(first) if known(first) && known(first + 1) => Ok([first, first + 1]),
+        _ => Err(Error::shape(
+            layer,
+            format!("the input {} is no image or batch of images of known size", x.shape()),
+            "give (batch, height, width, channels) with known height and width",
+        )),
     }
-    Tensor::apply(Slice { start: first, limit, stride: vec![1; x.rank()] }, &[x]).check().cloned()
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::prelude::*;
     use crate::testing::check_layer;
 
     #[test]
     fn agrees_with_keras() {
         check_layer("center_crop");
+    }
+
+    #[test]
+    fn only_images_are_cropped() {
+        let error = CenterCrop::new(1, 1).call(&Tensor::new([2, 2], vec![0.0f32; 4])).eval().unwrap_err();
+        assert!(error.to_string().contains("no image"), "{error}");
     }
 }

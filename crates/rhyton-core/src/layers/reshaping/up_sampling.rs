@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::keras_layer;
 use crate::layers::builders::builders;
 use crate::layers::ranked::expect_rank;
-use crate::layers::{Base, Context, DataFormat, InputShapes, Layer, Spatial, interpolate};
+use crate::layers::{Base, Context, DataFormat, InputShapes, Layer, Spatial};
 use crate::nest::{Args, Nest};
+use crate::ops::image::{AspectRatio, resize};
 use crate::tensor::Tensor;
 
 /// How elements between those of an image are found.
@@ -54,7 +55,7 @@ pub struct UpSampling1D {
     size: usize,
 }
 
-/// Each row and column `size` times, or a larger image by interpolation.
+/// Each row and column `size` times, or a larger image by interpolation, which needs known sizes.
 ///
 /// # Shapes
 /// `(batch, height, width, channels)` gives `(batch, height · size₀, width · size₁, channels)`.
@@ -189,9 +190,9 @@ impl Layer for UpSampling2D {
         if self.interpolation == Interpolation::Nearest {
             return Ok(repeated(x, first, &self.size.0)?.into());
         }
-        let size = |i: usize| x.shape()[first + i].known().unwrap_or(0) * self.size.0[i];
-        let y = interpolate::resize(x, [first, first + 1], [size(0), size(1)], self.interpolation, false)?;
-        Ok(y.cast(x.dtype()).into())
+        let size = [0, 1].map(|i| x.shape()[first + i].known().unwrap_or(0) * self.size.0[i]);
+        let (how, format) = (self.interpolation.name(), Some(self.data_format.name()));
+        Ok(resize(x, size, how, false, AspectRatio::Stretch, format).check()?.into())
     }
 }
 

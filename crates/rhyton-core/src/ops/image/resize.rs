@@ -10,6 +10,7 @@ use crate::ops::class::operations;
 use crate::ops::numpy::{padded, taken};
 use crate::ops::primitives::sliced;
 use crate::ops::{self, apply};
+use crate::promotion::promote;
 use crate::tensor::Tensor;
 
 operations! { MODULE;
@@ -57,7 +58,7 @@ pub enum AspectRatio {
 
 /// Images of `size` (height, width), by `interpolation`: `"bilinear"` (Keras's default), `"nearest"`, `"bicubic"`,
 /// `"lanczos3"` or `"lanczos5"`. With `antialias`, making images smaller averages over all that falls together. The result
-/// is `float32` but for `"nearest"`.
+/// has the dtype of the images: of integers rounded, and held to what the dtype can be.
 #[track_caller]
 pub fn resize(
     images: &Tensor,
@@ -89,8 +90,11 @@ fn compute_resize(op: &Resize, x: Tensor) -> Result<Tensor> {
             let what = format!("{} to {:?} with the fill mode {:?}", x.ty(), op.size, op.fill_mode);
             return Err(Error::argument("resize", what, "give sizes of at least 1, and the fill mode constant"));
         }
+        let dtype = x.dtype();
         let x = with_ratio(op, &x, height, width)?;
-        [1, 2].into_iter().try_fold(x, |x, axis| along(op, &x, axis, op.size[axis - 1]))
+        let y = [1, 2].into_iter().try_fold(x, |x, axis| along(op, &x, axis, op.size[axis - 1]))?;
+        let y = if dtype.is_float() || y.dtype() == dtype { y } else { ops::round(&y, 0) };
+        Ok(ops::saturate_cast(&y, dtype))
     })
 }
 
@@ -127,9 +131,10 @@ fn along(op: &Resize, x: &Tensor, axis: usize, to: usize) -> Result<Tensor> {
         let what = format!("the interpolation {:?}", op.interpolation);
         return Err(Error::argument("resize", what, "use bilinear, nearest, bicubic, lanczos3 or lanczos5"));
     };
-    let weights = Tensor::from(weights(kernel, from, to, op.antialias).cast(DType::F32));
+    let dtype = promote(x.dtype(), DType::F32);
+    let weights = Tensor::from(weights(kernel, from, to, op.antialias).cast(dtype));
     let subscripts = if axis == 1 { "oi,biwc->bowc" } else { "oi,bhic->bhoc" };
-    Ok(ops::einsum(subscripts, &[&weights, &x.cast(DType::F32)]))
+    Ok(ops::einsum(subscripts, &[&weights, &x.cast(dtype)]))
 }
 
 /// What is given before and after an axis of `size`, and its size then; the one of three that is missing follows.

@@ -55,7 +55,10 @@ pub(super) fn weights(kernel: Kernel, from: usize, to: usize, antialias: bool) -
     let width = if antialias { scale.max(1.0) } else { 1.0 };
     let mut values = vec![0.0f64; to * from];
     for (i, row) in values.chunks_mut(from.max(1)).enumerate() {
-        let centre = (i as f64 + 0.5) * scale;
+        let mut centre = (i as f64 + 0.5) * scale;
+        if kernel == Kernel::Cubic && !antialias {
+            centre = in_table(i, from, to);
+        }
         let reach = kernel.radius() * width;
         let first = (centre - reach - 0.5).ceil().max(0.0) as usize;
         let last = ((centre + reach - 0.5).floor().max(0.0) as usize).min(from.saturating_sub(1));
@@ -68,4 +71,12 @@ pub(super) fn weights(kernel: Kernel, from: usize, to: usize, antialias: bool) -
         }
     }
     Array::new([to, from], values)
+}
+
+/// The centre of element `i` of a line of `from` resized to `to`, its distance from the element before rounded to 1/1024:
+/// TensorFlow takes the weights of cubic interpolation from a table of as many, and computes the distance in `float32`.
+fn in_table(i: usize, from: usize, to: usize) -> f64 {
+    let at = (i as f32 + 0.5) * (from as f32 / to as f32) - 0.5;
+    let before = at.floor();
+    f64::from(before) + f64::from(((at - before) * 1024.0).round_ties_even() / 1024.0) + 0.5
 }
