@@ -1,12 +1,12 @@
 //! Constraints on the Euclidean norm of weights: `MaxNorm`, `UnitNorm`, `MinMaxNorm`.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::Constraint;
 use crate::config::epsilon;
 use crate::error::Result;
 use crate::keras_object;
-use crate::ops::{self, Axes};
+use crate::ops::{self, Axes, Number};
 use crate::tensor::Tensor;
 
 /// Norms over `axis` are at most `max_value`: `w · min(‖w‖, max_value) / (‖w‖ + ε)`.
@@ -15,8 +15,7 @@ use crate::tensor::Tensor;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaxNorm {
-    #[serde(serialize_with = "whole_as_integer")]
-    max_value: f64,
+    max_value: Number,
     axis: Axes,
 }
 
@@ -40,18 +39,9 @@ pub struct MinMaxNorm {
 
 keras_object!(MaxNorm, UnitNorm, MinMaxNorm);
 
-/// Keras's default is an integer, and is written as one.
-fn whole_as_integer<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    if value.fract() == 0.0 && value.abs() < 1e15 {
-        serializer.serialize_i64(*value as i64)
-    } else {
-        serializer.serialize_f64(*value)
-    }
-}
-
 impl Default for MaxNorm {
     fn default() -> MaxNorm {
-        MaxNorm { max_value: 2.0, axis: Axes::One(0) }
+        MaxNorm { max_value: Number::Int(2), axis: Axes::One(0) }
     }
 }
 
@@ -62,8 +52,8 @@ impl MaxNorm {
     }
 
     /// The largest norm.
-    pub fn max_value(mut self, max_value: f64) -> MaxNorm {
-        self.max_value = max_value;
+    pub fn max_value(mut self, max_value: impl Into<Number>) -> MaxNorm {
+        self.max_value = max_value.into();
         self
     }
 
@@ -134,14 +124,10 @@ fn norms(w: &Tensor, axis: &Axes) -> Tensor {
     ops::sqrt(&ops::sum(&ops::square(w), axis.clone(), true))
 }
 
-fn clip(x: &Tensor, low: f64, high: f64) -> Tensor {
-    ops::minimum(ops::maximum(x, low), high)
-}
-
 impl Constraint for MaxNorm {
     fn call(&self, weight: &Tensor) -> Result<Tensor> {
         let norms = norms(weight, &self.axis);
-        let desired = clip(&norms, 0.0, self.max_value);
+        let desired = ops::clip(&norms, 0.0, self.max_value);
         (weight * (desired / (norms + epsilon()))).check().cloned()
     }
 }
@@ -155,7 +141,7 @@ impl Constraint for UnitNorm {
 impl Constraint for MinMaxNorm {
     fn call(&self, weight: &Tensor) -> Result<Tensor> {
         let norms = norms(weight, &self.axis);
-        let desired = clip(&norms, self.min_value, self.max_value) * self.rate + &norms * (1.0 - self.rate);
+        let desired = ops::clip(&norms, self.min_value, self.max_value) * self.rate + &norms * (1.0 - self.rate);
         (weight * (desired / (norms + epsilon()))).check().cloned()
     }
 }

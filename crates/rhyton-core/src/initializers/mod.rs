@@ -1,6 +1,8 @@
 //! How weights start.
 
 mod constant;
+#[cfg(test)]
+mod golden_test;
 mod orthogonal;
 mod random;
 mod stft;

@@ -10,6 +10,8 @@ mod ctc;
 mod define;
 mod focal;
 mod function;
+#[cfg(test)]
+mod golden_test;
 mod hinge;
 mod overlap;
 mod reduction;

@@ -104,9 +104,9 @@ pub(crate) fn samplewise(
     };
     let mut samples = values.cast(dtype).without_mask();
     let mut weights = None;
-    if let Some(given) = sample_weight {
-        let given = apply_mask(Some(&given.cast(dtype)), values.mask(), dtype, Reduction::Sum);
-        let (aligned, given) = same_rank(&samples, &given.unwrap_or_else(|| Tensor::from(1.0f32)), true);
+    let given = sample_weight.map(|w| w.cast(dtype));
+    if let Some(given) = given.and_then(|w| apply_mask(Some(&w), values.mask(), dtype, Reduction::Sum)) {
+        let (aligned, given) = same_rank(&samples, &given, true);
         let rank = given.rank();
         samples = beyond(&aligned, rank);
         let given = given + ops::zeros_like(&samples);

@@ -1,6 +1,5 @@
 //! `OrthogonalRegularizer`: rows or columns of a matrix shall be orthogonal.
 
-use rhyton_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 
 use super::Regularizer;
@@ -70,19 +69,12 @@ impl Regularizer for OrthogonalRegularizer {
             let what = format!("the weight has shape {}", weight.shape());
             Error::shape("OrthogonalRegularizer", what, "use it for matrices of known size")
         })?;
-        let squares = ops::sum(&ops::square(weight), 1 - along as i64, true);
-        let unit = weight * ops::minimum(1.0 / ops::sqrt(&squares), 1.0 / epsilon());
-        let transposed = Tensor::apply(rhyton_ir::op::Transpose { permutation: vec![1, 0] }, &[&unit]);
+        let unit = ops::normalize(weight, 1 - along as i64, 2, Some(epsilon()));
+        let transposed = ops::transpose(&unit, Axes::All);
         let cosines = if along == 0 { unit.matmul(transposed) } else { transposed.matmul(unit) };
+        let others = 1.0 - ops::eye(size, None, 0, Some(weight.dtype()));
         let pairs = size as f64 * (size as f64 - 1.0) / 2.0;
-        let penalty = ops::sum(&ops::absolute(&(cosines * off_diagonal(size, weight.dtype()))), Axes::All, false);
+        let penalty = ops::sum(&ops::absolute(&(cosines * others)), Axes::All, false);
         (penalty * (factor * 0.5) / pairs).check().cloned()
     }
-}
-
-/// Ones but for the diagonal, which is 0.
-fn off_diagonal(size: usize, dtype: DType) -> Tensor {
-    let mut values = vec![1.0; size * size];
-    values.iter_mut().step_by(size + 1).for_each(|v| *v = 0.0);
-    Array::new([size, size], values).cast(dtype).into()
 }

@@ -30,5 +30,5 @@ mod golden;
 mod layer;
 
 pub(crate) use close::{Tolerance, assert_close};
-pub(crate) use golden::cases;
+pub(crate) use golden::{array, cases, recorded};
 pub(crate) use layer::check_layer;

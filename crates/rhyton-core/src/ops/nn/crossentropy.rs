@@ -7,6 +7,7 @@ use rhyton_ir::op::{CompositeKind, Direction, Gather, UnaryKind};
 use rhyton_ir::{Dim, Op};
 
 use super::MODULE;
+use crate::config::epsilon;
 use crate::error::{Error, Result};
 use crate::nest::Args;
 use crate::ops::axis as axis_of;
@@ -14,9 +15,6 @@ use crate::ops::class::{float_of, operations};
 use crate::ops::primitives::{compare, filled, reshaped, select, unary, without_axes};
 use crate::ops::{self, Axes, apply};
 use crate::tensor::Tensor;
-
-/// How far from 0 and 1 probabilities are kept (`keras.config.epsilon()`).
-const EPSILON: f64 = 1e-7;
 
 operations! { MODULE;
     BinaryCrossentropy { from_logits: bool } (target, output) compute_binary;
@@ -83,7 +81,7 @@ fn compute_binary(op: &BinaryCrossentropy, target: Tensor, output: Tensor) -> Re
         let tail = unary(UnaryKind::Log1p, &unary(UnaryKind::Exp, &negative_magnitude));
         return Ok(select(&positive, &x, &zeros) - &x * target + tail);
     }
-    let p = ops::clip(&output, EPSILON, 1.0 - EPSILON);
+    let p = ops::clip(&output, epsilon(), 1.0 - epsilon());
     let of_ones = &target * ops::log(&p);
     Ok(ops::negative(&(of_ones + (1.0 - &target) * ops::log(&(1.0 - &p)))))
 }
@@ -106,7 +104,7 @@ fn compute_categorical(op: &CategoricalCrossentropy, target: Tensor, output: Ten
         return Ok(ops::negative(&ops::sum(&(target * ops::log_softmax(&x, over.clone())), over, false)));
     }
     let p = &output / ops::sum(&output, over.clone(), true);
-    let p = ops::clip(&p, EPSILON, 1.0 - EPSILON);
+    let p = ops::clip(&p, epsilon(), 1.0 - epsilon());
     Ok(ops::negative(&ops::sum(&(target * ops::log(&p)), over, false)))
 }
 
@@ -127,7 +125,7 @@ fn compute_sparse(op: &SparseCategoricalCrossentropy, target: Tensor, output: Te
         true => Some(output.clone()),
         false => logits_of(&output, is_softmax),
     };
-    let x = logits.unwrap_or_else(|| ops::log(&ops::clip(&output, EPSILON, 1.0 - EPSILON)));
+    let x = logits.unwrap_or_else(|| ops::log(&ops::clip(&output, epsilon(), 1.0 - epsilon())));
     let target = target.cast(if target.dtype().is_int() { target.dtype() } else { rhyton_ir::DType::I64 });
     let mut shape = target.shape().clone().into_vec();
     shape.push(Dim::Known(1));

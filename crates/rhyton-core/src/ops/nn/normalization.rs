@@ -6,6 +6,7 @@ use rhyton_ir::op::{Composite, CompositeKind, UnaryKind};
 use rhyton_ir::{Builder, DType, Dim, Graph, Shape};
 
 use super::MODULE;
+use crate::config::epsilon;
 use crate::error::{Error, Result};
 use crate::nest::{Args, Nest};
 use crate::ops::axis as axis_of;
@@ -15,9 +16,6 @@ use crate::ops::primitives::reshaped;
 use crate::ops::{self, Axes, apply, apply_all};
 use crate::promotion::promote;
 use crate::tensor::Tensor;
-
-/// What Keras adds where it must not divide by 0, unless told otherwise (`keras.config.epsilon()`).
-const EPSILON: f64 = 1e-7;
 
 operations! { MODULE;
     Moments { axes: Axes, keepdims: bool, synchronized: bool } (x) compute_moments;
@@ -112,7 +110,7 @@ pub fn layer_normalization(
 }
 
 fn compute_layer_norm(op: &LayerNorm, x: Tensor, gamma: Option<Tensor>, beta: Option<Tensor>) -> Result<Tensor> {
-    let (result, epsilon) = (x.dtype(), op.epsilon.unwrap_or(EPSILON));
+    let (result, epsilon) = (x.dtype(), op.epsilon.unwrap_or_else(epsilon));
     let x = x.cast(promote(result, DType::F32));
     let axes = op.axis.resolve(x.rank())?;
     // Weights of one axis broadcast from the last; of others they are put in place.
@@ -193,7 +191,7 @@ fn compute_rms_norm(op: &RMSNorm, x: Tensor, scale: Option<Tensor>) -> Tensor {
     let x = x.cast(promote(result, DType::F32));
     let x = if x.rank() == 0 { ops::expand_dims(&x, 0) } else { x };
     let mean = ops::mean(&ops::square(&x), op.axis.clone(), true);
-    let mut out = &x * float(UnaryKind::Rsqrt, &(mean + op.epsilon.unwrap_or(EPSILON)));
+    let mut out = &x * float(UnaryKind::Rsqrt, &(mean + op.epsilon.unwrap_or_else(epsilon)));
     if let Some(scale) = scale {
         out = out * scale.cast(x.dtype());
     }
@@ -207,14 +205,15 @@ pub fn normalize(x: &Tensor, axis: impl Into<Axes>, order: u32, epsilon: Option<
 }
 
 fn compute_normalize(op: &Normalize, x: Tensor) -> Result<Tensor> {
-    let epsilon = op.epsilon.unwrap_or(EPSILON);
+    let epsilon = op.epsilon.unwrap_or_else(epsilon);
     let x = if x.rank() == 0 { ops::expand_dims(&x, 0) } else { x };
     let x = x.cast(crate::ops::class::float_of(x.dtype()));
     match op.order {
         0 => Err(Error::argument("normalize", "the order 0", "give an order of at least 1")),
         2 => {
             let squares = ops::sum(&ops::square(&x), op.axis.clone(), true);
-            let inverse = ops::minimum(float(UnaryKind::Rsqrt, &squares), 1.0 / epsilon);
+            // Bounded before the root: at 0 the root's gradient is infinite, and 0 · ∞ would be NaN.
+            let inverse = float(UnaryKind::Rsqrt, &ops::maximum(&squares, epsilon * epsilon));
             Ok(x * inverse)
         }
         order => {
