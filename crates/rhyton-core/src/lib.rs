@@ -59,8 +59,8 @@ pub mod prelude {
     pub use crate::constraints::*;
     pub use crate::initializers::*;
     // Named apart, for other modules have these names, too.
-    pub use crate::layers::{Average, Identity};
     pub use crate::layers::*;
+    pub use crate::layers::{Average, Identity};
     pub use crate::losses::{
         BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy, CategoricalFocalCrossentropy,
         CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, Dice, Hinge, Huber,

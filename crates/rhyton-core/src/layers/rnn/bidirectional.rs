@@ -265,8 +265,7 @@ mod tests {
         let layer = Bidirectional::new(GRU::new(2)).backward_layer(GRU::new(2));
         let error = layer.call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("same direction"), "{error}");
-        let error =
-            Bidirectional::new(Dense::new(2)).call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = Bidirectional::new(Dense::new(2)).call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("not recurrent"), "{error}");
     }
 }

@@ -102,7 +102,7 @@ mod tests {
         #[serde(skip)]
         base: Base,
     }
-    crate::keras_layer!(Sum);
+    crate::keras_layer_object!(Sum);
 
     impl Layer for Sum {
         fn build(&self, _: &InputShapes) -> Result<()> {
