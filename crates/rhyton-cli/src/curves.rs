@@ -36,7 +36,8 @@ pub fn draw(history: &History, path: &Path) -> Result<()> {
                 .build_cartesian_2d(1.0..epochs, low - margin..high + margin)
                 .map_err(|e| failed(&e))?;
             chart.configure_mesh().x_desc("epoch").light_line_style(WHITE).draw().map_err(|e| failed(&e))?;
-            for (label, values, &color) in &series {
+            for (label, values, color) in &series {
+                let color = **color;
                 let points = values.iter().enumerate().map(|(i, v)| (i as f64 + 1.0, *v));
                 chart
                     .draw_series(LineSeries::new(points, color.stroke_width(2)))

@@ -45,10 +45,13 @@ fn data_that_does_not_fit_together_is_named() {
 #[test]
 fn names_that_nothing_has_are_answered_with_those_that_are_near() {
     let model = Sequential::new().add(Input::new([4])).add(Dense::new(2));
-    assert!(message(model.compile(SGD::new(0.1), "mean_squared_eror", Vec::<&str>::new())).contains("mean_squared_eror"));
+    assert!(
+        message(model.compile(SGD::new(0.1), "mean_squared_eror", Vec::<&str>::new())).contains("mean_squared_eror")
+    );
     assert!(message(model.compile(SGD::new(0.1), "mse", ["acuracy"])).contains("acuracy"));
     assert!(message(model.get_layer("nothing")).contains("nothing"));
-    let config = serde_json::json!({"module": "keras.layers", "class_name": "Densee", "config": {}, "registered_name": null});
+    let config =
+        serde_json::json!({"module": "keras.layers", "class_name": "Densee", "config": {}, "registered_name": null});
     let text = message(model_from_json(&config));
     assert!(text.contains("Densee") && text.contains("Dense"), "{text}");
 }

@@ -90,7 +90,9 @@ fn steps_per_execution_changes_when_callbacks_run_but_not_the_weights() {
         let model = linear();
         model.compile_with(Compile::new(SGD::new(0.1)).loss("mse").steps_per_execution(steps)).unwrap();
         let mut count = Count::default();
-        model.fit(&line(40), Fit::new().batch_size(4).shuffle(false).verbose(0).callback(CallbackRef(&mut count))).unwrap();
+        model
+            .fit(&line(40), Fit::new().batch_size(4).shuffle(false).verbose(0).callback(CallbackRef(&mut count)))
+            .unwrap();
         (count.0, weights(&model))
     };
     struct CallbackRef<'c>(&'c mut Count);

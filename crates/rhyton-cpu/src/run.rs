@@ -146,8 +146,7 @@ impl Compiled {
         let mut frame = self.frame();
         self.enter(&mut frame, arguments, outputs);
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let cx =
-                Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa };
+            let cx = Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa };
             steps(&self.plan, &cx)
         }));
         match result {
@@ -184,4 +183,3 @@ impl Executable for Compiled {
         self.plan.describe()
     }
 }
-

@@ -52,8 +52,7 @@ fn check(backends: &[(String, CpuBackend)], graph: &Graph, inputs: &[Array], wha
     let mut bits: Option<Vec<Array>> = None;
     for (i, (name, backend)) in backends.iter().enumerate() {
         let what = format!("{what} on {name}");
-        let executable =
-            backend.compile(graph, &CompileOptions::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
+        let executable = backend.compile(graph, &CompileOptions::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
         let mut outputs = Vec::new();
         for _ in 0..2 {
             // The second run finds the memory that the first left.
@@ -113,7 +112,12 @@ fn every_sample_of_every_primitive_runs_as_it_is_interpreted() {
     for (name, samples) in Op::samples() {
         for (i, sample) in samples.iter().enumerate() {
             for constant in [false, true] {
-                check(&backends, &graph_of(sample, constant), if constant { &[] } else { &sample.inputs }, &format!("{name} sample {i}"));
+                check(
+                    &backends,
+                    &graph_of(sample, constant),
+                    if constant { &[] } else { &sample.inputs },
+                    &format!("{name} sample {i}"),
+                );
             }
             ran += 1;
         }
@@ -128,7 +132,12 @@ fn samples_run_in_other_dtypes() {
         for (i, sample) in samples.iter().enumerate() {
             for dtype in DType::ALL.into_iter().filter(|&d| d != DType::F64) {
                 if let Some(sample) = converted(sample, dtype) {
-                    check(&backends, &graph_of(&sample, false), &sample.inputs, &format!("{name} sample {i} as {dtype}"));
+                    check(
+                        &backends,
+                        &graph_of(&sample, false),
+                        &sample.inputs,
+                        &format!("{name} sample {i} as {dtype}"),
+                    );
                 }
             }
         }

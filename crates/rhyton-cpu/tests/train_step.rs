@@ -102,6 +102,11 @@ fn an_mlp_trains_as_interpreted() {
 }
 
 #[test]
+fn many_small_layers_train_as_interpreted() {
+    check(&support::deep(5, 6, 12));
+}
+
+#[test]
 fn a_cnn_trains_as_interpreted() {
     check(&support::cnn(4, 12, 5));
 }
@@ -125,8 +130,7 @@ fn a_warm_mlp_step_allocates_nothing() {
 fn donated_buffers_are_the_outputs() {
     let step = support::mlp(8, 20, 10);
     let executable = compile(&step, 1);
-    let mut arguments: Vec<Array> =
-        step.inputs.iter().map(|x| Array::from_data(x.shape(), x.data().clone())).collect();
+    let mut arguments: Vec<Array> = step.inputs.iter().map(|x| Array::from_data(x.shape(), x.data().clone())).collect();
     let before: Vec<*const u8> = arguments.iter().map(|x| x.data().bytes().as_ptr()).collect();
     let mut outputs = Vec::new();
     executable.run(&mut arguments, &mut outputs).unwrap();
@@ -142,6 +146,7 @@ fn donated_buffers_are_the_outputs() {
 #[ignore = "a benchmark"]
 fn profile() {
     let workloads = [
+        ("deep", support::deep(32, 32, 200)),
         ("mlp", support::mlp(128, 784, 512)),
         ("cnn", support::cnn(128, 28, 32)),
         ("lstm", support::lstm(64, 50, 64, 128)),

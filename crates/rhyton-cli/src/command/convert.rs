@@ -33,7 +33,8 @@ impl Convert {
             Some("keras") => model.save(&self.output)?,
             Some("weights.h5") => model.save_weights(&self.output)?,
             Some("npz") => {
-                let named = model.weights().iter().map(|v| Ok((v.path().to_owned(), v.array()?)));
+                let weights = model.weights();
+                let named = weights.iter().map(|v| Ok((v.path().to_owned(), v.array()?)));
                 arrays::write(&self.output, &named.collect::<Result<Vec<_>>>()?)?;
             }
             _ => return Err(Error::file(&self.output, "the name says no known format; end it in .keras, .weights.h5 or .npz")),

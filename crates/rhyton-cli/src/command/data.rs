@@ -73,7 +73,7 @@ fn export(dataset: &datasets::Dataset, output: &std::path::Path, split: &str, co
     };
     let joined = |pick: fn(&(Array, Array)) -> &Array| -> Result<Array> {
         let tensors: Vec<Tensor> = parts.iter().map(|p| Tensor::from(pick(p).clone())).collect();
-        Ok(ops::concatenate(&tensors.iter().collect::<Vec<_>>(), 0).eval()?)
+        Ok(ops::concatenate(&tensors, 0).eval()?)
     };
     let (x, y) = (joined(|p| &p.0)?, joined(|p| &p.1)?);
     if output.extension().is_some_and(|e| e == "npz") {

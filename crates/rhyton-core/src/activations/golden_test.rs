@@ -8,17 +8,20 @@ use crate::ops::{self, Axes};
 use crate::tensor::{Tensor, grad};
 use crate::testing::{Tolerance, array, assert_close, recorded};
 
+/// Elements far from the largest one count, too.
+const STRICT: Tolerance = Tolerance { relative: 1e-5, scaled: 1e-7 };
+
 /// Checks the values of `call` and the gradient of their scalar product with a fixed cotangent.
 pub(crate) fn check(case: &Value, what: &str, call: impl Fn(&Tensor) -> Tensor) {
     let x = Tensor::from(array(&case["x"]));
     let y = call(&x).eval().unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_close(&y, &array(&case["y"]), Tolerance::default(), what);
+    assert_close(what, &y, &array(&case["y"]), STRICT);
     let count = y.shape().iter().product::<usize>();
     let cotangent: Vec<f32> = (0..count).map(|i| ((i * 7 % 11) as f32 - 5.0) / 4.0).collect();
     let cotangent = Tensor::from(Array::new(y.shape(), cotangent));
     let gradient = grad(|x| ops::sum(&(call(x) * cotangent), Axes::All, false), &x);
     let gradient = gradient.and_then(|g| g.eval()).unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_close(&gradient, &array(&case["gradient"]), Tolerance::default(), &format!("gradient of {what}"));
+    assert_close(&format!("gradient of {what}"), &gradient, &array(&case["gradient"]), STRICT);
 }
 
 #[test]

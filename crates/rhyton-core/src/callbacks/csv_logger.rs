@@ -124,7 +124,8 @@ impl Callback for CSVLogger {
             None => {
                 let names = columns(logs);
                 if !self.has_header {
-                    let header: Vec<String> = std::iter::once("epoch".to_owned()).chain(names.iter().cloned()).collect();
+                    let header: Vec<String> =
+                        std::iter::once("epoch".to_owned()).chain(names.iter().cloned()).collect();
                     text = self.line(&header);
                 }
                 names

@@ -27,7 +27,9 @@ impl<'de> Deserialize<'de> for SaveFreq {
         match (value.as_str(), batches) {
             (Some("epoch"), _) => Ok(SaveFreq::Epoch),
             (_, Some(batches)) => Ok(SaveFreq::Batches(batches)),
-            _ => Err(serde::de::Error::custom(format!("save_freq {value} is neither \"epoch\" nor a number of batches"))),
+            _ => {
+                Err(serde::de::Error::custom(format!("save_freq {value} is neither \"epoch\" nor a number of batches")))
+            }
         }
     }
 }
@@ -197,7 +199,11 @@ impl ModelCheckpoint {
             return Ok(());
         }
         if path.is_dir() {
-            return Err(Error::argument("filepath", format!("{} is a folder", path.display()), "give the path of a file"));
+            return Err(Error::argument(
+                "filepath",
+                format!("{} is a folder", path.display()),
+                "give the path of a file",
+            ));
         }
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| io_error("make the folder", folder, &e))?;

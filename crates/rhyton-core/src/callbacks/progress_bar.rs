@@ -27,7 +27,8 @@ impl ProgressBar {
         self.now = Some(Progress { steps: run.steps, seen: 0, start: Instant::now(), after_first: None });
         if run.verbose == 1 && std::io::stderr().is_terminal() {
             let bar = indicatif::ProgressBar::no_length().with_style(
-                indicatif::ProgressStyle::with_template("{msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+                indicatif::ProgressStyle::with_template("{msg}")
+                    .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
             );
             self.bar = Some(bar);
         }
@@ -234,7 +235,10 @@ mod tests {
         let progress = Progress { steps: Some(40), seen: 10, start: Instant::now(), after_first: None };
         let bar = progress.bar(&Logs::new(), false);
         let (green, grey) = ("━".repeat(5), "━".repeat(15));
-        assert!(bar.starts_with(&format!("\x1b[1m10/40\x1b[0m \x1b[32m{green}\x1b[0m\x1b[37m{grey}\x1b[0m \x1b[1m")), "{bar}");
+        assert!(
+            bar.starts_with(&format!("\x1b[1m10/40\x1b[0m \x1b[32m{green}\x1b[0m\x1b[37m{grey}\x1b[0m \x1b[1m")),
+            "{bar}"
+        );
         let unknown = Progress { steps: None, seen: 3, start: Instant::now(), after_first: None };
         assert!(unknown.bar(&Logs::new(), true).starts_with("      3/Unknown \x1b[1m0s\x1b[0m"));
     }

@@ -29,9 +29,11 @@ pub(super) fn format(template: &str, arguments: &[(&str, Argument)]) -> Result<S
         let end = after.find('}').filter(|_| brace == "{").ok_or("a brace stands alone")?;
         let (name, spec) = after[..end].split_once(':').unwrap_or((&after[..end], ""));
         let argument = arguments.iter().find(|(n, _)| *n == name).ok_or_else(|| format!("there is no {name:?}"))?.1;
-        out.push_str(&Spec::parse(spec).and_then(|s| s.apply(argument)).ok_or_else(|| {
-            format!("{spec:?} is no format for {name:?}")
-        })?);
+        out.push_str(
+            &Spec::parse(spec)
+                .and_then(|s| s.apply(argument))
+                .ok_or_else(|| format!("{spec:?} is no format for {name:?}"))?,
+        );
         rest = &after[end + 1..];
     }
     out.push_str(rest);
@@ -89,11 +91,11 @@ impl Spec {
 
     fn apply(&self, argument: Argument) -> Option<String> {
         let (negative, digits) = match (argument, self.kind) {
-            (Argument::Int(n), None | Some('d')) if self.precision.is_none() => {
-                (n < 0, n.unsigned_abs().to_string())
-            }
+            (Argument::Int(n), None | Some('d')) if self.precision.is_none() => (n < 0, n.unsigned_abs().to_string()),
             (Argument::Int(n), Some(_)) => (n < 0, self.float((n as f64).abs())?),
-            (Argument::Float(x), kind) if kind != Some('d') => (x.is_sign_negative() && !x.is_nan(), self.float(x.abs())?),
+            (Argument::Float(x), kind) if kind != Some('d') => {
+                (x.is_sign_negative() && !x.is_nan(), self.float(x.abs())?)
+            }
             _ => return None,
         };
         let sign = match (negative, self.sign) {
@@ -186,7 +188,8 @@ mod tests {
 
     #[test]
     fn templates_are_filled_as_python_fills_them() {
-        let arguments = [("epoch", Argument::Int(7)), ("loss", Argument::Float(0.034567)), ("x", Argument::Float(-1e-5))];
+        let arguments =
+            [("epoch", Argument::Int(7)), ("loss", Argument::Float(0.034567)), ("x", Argument::Float(-1e-5))];
         // From Python 3.11.
         for (template, filled) in [
             ("{epoch:02d}-{loss:.2f}.keras", "07-0.03.keras"),
@@ -206,7 +209,9 @@ mod tests {
 
     #[test]
     fn floats_have_pythons_repr() {
-        for (x, text) in [(1.0, "1.0"), (0.1, "0.1"), (1e16, "1e+16"), (1.5e-5, "1.5e-05"), (123456.0, "123456.0"), (-0.0, "-0.0")] {
+        for (x, text) in
+            [(1.0, "1.0"), (0.1, "0.1"), (1e16, "1e+16"), (1.5e-5, "1.5e-05"), (123456.0, "123456.0"), (-0.0, "-0.0")]
+        {
             assert_eq!(repr(x), text);
         }
         assert_eq!(repr(0.30000001192092896), "0.30000001192092896");

@@ -98,9 +98,8 @@ impl TensorBoard {
         let now = wall_time();
         let writer = match writer {
             Some(writer) => writer,
-            None => {
-                writer.insert(EventWriter::in_directory(&directory, now, ".v2").map_err(|e| format_error(&directory, e))?)
-            }
+            None => writer
+                .insert(EventWriter::in_directory(&directory, now, ".v2").map_err(|e| format_error(&directory, e))?),
         };
         let scalars: Vec<(&str, f32)> = scalars.iter().map(|(name, value)| (name.as_str(), *value as f32)).collect();
         writer.scalars(now, step, &scalars).map_err(|e| format_error(&directory, e))

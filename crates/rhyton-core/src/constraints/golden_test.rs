@@ -1,5 +1,7 @@
 //! Agreement of all constraints with Keras: configurations, names and values.
 
+use rhyton_ir::DType;
+
 use super::ConstraintRef;
 use crate::tensor::Tensor;
 use crate::testing::{Tolerance, array, assert_close, recorded};
@@ -18,7 +20,7 @@ fn constraints_agree_with_keras() {
             None => {
                 let y = one.call(&Tensor::from(array(&case["x"]))).and_then(|y| y.eval());
                 let y = y.unwrap_or_else(|e| panic!("{object}: {e}"));
-                assert_close(&y, &array(&case["y"]), Tolerance::default(), &object.to_string());
+                assert_close(&object.to_string(), &y, &array(&case["y"]), Tolerance::of(DType::F32));
             }
         }
     }

@@ -35,6 +35,8 @@ pub struct Constant {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
+    /// Keras does not save it.
+    #[serde(skip_serializing)]
     gain: f64,
 }
 

@@ -37,8 +37,7 @@ pub(crate) fn resize(
 /// The product of the `to × from` matrix `weights` with `x` along `axis`.
 fn along(x: &Tensor, axis: usize, weights: &[f64], from: usize, to: usize) -> Result<Tensor> {
     let matrix = Tensor::from(Array::new([to, from], weights.to_vec()).cast(x.dtype()));
-    let dims =
-        DotGeneral { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![axis], rhs_contract: vec![1] };
+    let dims = DotGeneral { lhs_batch: vec![], rhs_batch: vec![], lhs_contract: vec![axis], rhs_contract: vec![1] };
     let product = Tensor::apply(dims, &[x, &matrix]);
     // The new axis is the last: back to its place.
     let last = x.rank() - 1;

@@ -31,17 +31,16 @@ pub use base::{Base, NewWeight};
 pub(crate) use base::{last_size, size_of};
 pub(crate) use call::first_mask;
 pub use call::{Call, call_layer};
-pub(crate) use layer::{config_with, unknown_dim};
 pub use layer::{
     Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, build_layer, describe, shape_from_json,
     shape_to_json,
 };
+pub(crate) use layer::{config_with, unknown_dim};
 
+pub use self::core::*;
 pub use activations::*;
 pub use attention::*;
 pub use convolutional::*;
-pub use self::core::*;
-pub use rnn::*;
 pub use merging::*;
 pub use normalization::*;
 pub use pooling::*;
@@ -49,6 +48,7 @@ pub use preprocessing::*;
 pub use ranked::{DataFormat, Margins, Padding, Spatial};
 pub use regularization::*;
 pub use reshaping::*;
+pub use rnn::*;
 
 /// A class of layers: its name and how to rebuild one from its configuration.
 pub struct LayerClass {

@@ -55,7 +55,9 @@ impl<'de, const N: usize> Deserialize<'de> for Spatial<N> {
         Ok(match Sizes::deserialize(deserializer)? {
             Sizes::One(size) => Spatial([size; N]),
             Sizes::Many(sizes) => Spatial(
-                sizes.try_into().map_err(|s: Vec<usize>| D::Error::custom(format!("{} sizes for {N} axes", s.len())))?,
+                sizes
+                    .try_into()
+                    .map_err(|s: Vec<usize>| D::Error::custom(format!("{} sizes for {N} axes", s.len())))?,
             ),
         })
     }

@@ -44,7 +44,8 @@ pub fn circle(y_true: &Tensor, y_pred: &Tensor, remove_diagonal: bool, gamma: f6
     let weight = |w: Tensor, pairs: &Tensor| ops::maximum(w * pairs.cast(dtype), 0.0);
     let near = weight(&distances + margin, &same) * (margin - &distances) * -gamma;
     let far = weight(1.0 + margin - &distances, &different) * (1.0 - margin - &distances) * gamma;
-    let total = |pairs: &Tensor, x: Tensor| ops::logsumexp(&ops::r#where(pairs, x, f64::NEG_INFINITY), 1, false);
+    let nothing = Tensor::from(Array::scalar_of(dtype, f64::NEG_INFINITY));
+    let total = |pairs: &Tensor, x: Tensor| ops::logsumexp(&ops::r#where(pairs, x, &nothing), 1, false);
     let values = ops::softplus(&(total(&same, near) + total(&different, far)));
     let counts = ops::greater(&values, 0.0);
     values.with_mask(Some(counts))

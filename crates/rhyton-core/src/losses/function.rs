@@ -157,7 +157,6 @@ impl LossFunctionWrapper {
         self.name = name.into();
         self
     }
-
 }
 
 impl Loss for LossFunctionWrapper {

@@ -1,6 +1,6 @@
 //! Agreement of all losses with Keras: configurations, values, gradients, eager and compiled.
 
-use rhyton_ir::Array;
+use rhyton_ir::{Array, DType};
 use serde_json::Value;
 
 use super::LossRef;
@@ -37,7 +37,7 @@ fn check(name: &str) {
         let compute = |t: &Tensor, p: &Tensor| loss.compute(t, &p.with_mask(mask.clone()), weight.as_ref());
         let value = compute(&t, &p).unwrap_or_else(|e| panic!("{what}: {e}"));
         let expected = array(&case["value"]);
-        assert_close(&value.eval().unwrap(), &expected, Tolerance::default(), &what);
+        assert_close(&what, &value.eval().unwrap(), &expected, Tolerance::of(DType::F32));
         let step = jit(|args| {
             let value = compute(&args[0], &args[1])?;
             let total = ops::sum(&(&value * cotangent(expected.shape())), Axes::All, false);
@@ -45,8 +45,8 @@ fn check(name: &str) {
             Ok(vec![value, gradient])
         });
         let results = step.call(&[t, p]).unwrap_or_else(|e| panic!("{what}: {e}"));
-        assert_close(&results[0].eval().unwrap(), &expected, Tolerance::default(), &what);
-        assert_close(&results[1].eval().unwrap(), &array(&case["gradient"]), Tolerance::default(), &what);
+        assert_close(&what, &results[0].eval().unwrap(), &expected, Tolerance::of(DType::F32));
+        assert_close(&what, &results[1].eval().unwrap(), &array(&case["gradient"]), Tolerance::of(DType::F32));
     }
 }
 

@@ -39,12 +39,12 @@ pub use hinge::*;
 pub use overlap::*;
 pub use reduction::Reduction;
 pub(crate) use reduction::{apply_mask, count, reduction_or_none, same_rank};
-pub(crate) use regression::{aligned, cosine};
 pub use regression::{
     CosineSimilarity, Huber, LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
     MeanSquaredLogarithmicError, cosine_similarity, huber, log_cosh, mean_absolute_error,
     mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error,
 };
+pub(crate) use regression::{aligned, cosine};
 
 /// A loss.
 pub trait Loss: KerasObject {

@@ -107,7 +107,9 @@ pub(crate) fn reduce_weighted(
     let sum = ops::sum(&values, Axes::All, false);
     let loss = match (reduction, &weights) {
         (Reduction::Sum, _) => sum,
-        (Reduction::MeanWithSampleWeight, Some(weights)) => ops::divide_no_nan(sum, ops::sum(weights, Axes::All, false)),
+        (Reduction::MeanWithSampleWeight, Some(weights)) => {
+            ops::divide_no_nan(sum, ops::sum(weights, Axes::All, false))
+        }
         _ => ops::divide_no_nan(sum, count(&values, dtype)),
     };
     loss.check().cloned()

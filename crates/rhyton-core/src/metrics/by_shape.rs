@@ -65,9 +65,10 @@ impl Metric for AccuracyByShape {
     }
 
     fn result(&self) -> Result<Tensor> {
-        let chosen = self.chosen.get().ok_or_else(|| {
-            Error::argument(self.name(), "no batch has been seen", "call update_state before result")
-        })?;
+        let chosen = self
+            .chosen
+            .get()
+            .ok_or_else(|| Error::argument(self.name(), "no batch has been seen", "call update_state before result"))?;
         chosen.result()
     }
 

@@ -1,5 +1,6 @@
 //! Agreement of all metrics with Keras over several batches: configurations, results, variables, eager and compiled.
 
+use rhyton_ir::DType;
 use serde_json::{Value, json};
 
 use super::{Direction, MetricRef};
@@ -51,14 +52,14 @@ fn check(name: &str) {
                 update(&metric, &args).unwrap_or_else(|e| panic!("{what}: {e}"));
                 let expected = array(&case["results"][b]);
                 let result = metric.result().unwrap_or_else(|e| panic!("{what}: {e}"));
-                assert_close(&result.eval().unwrap(), &expected, Tolerance::default(), &what);
+                assert_close(&what, &result.eval().unwrap(), &expected, Tolerance::of(DType::F32));
                 if round == 0 {
                     let step = jit(|args| {
                         update(&compiled, args)?;
                         Ok(vec![compiled.result()?])
                     });
                     let result = step.call(&args).unwrap_or_else(|e| panic!("{what}: {e}"));
-                    assert_close(&result[0].eval().unwrap(), &expected, Tolerance::default(), &what);
+                    assert_close(&what, &result[0].eval().unwrap(), &expected, Tolerance::of(DType::F32));
                 }
             }
             for metric in [&metric, &compiled] {
@@ -72,7 +73,7 @@ fn check(name: &str) {
                     let expected = array(expected);
                     assert_eq!(variable.dtype(), expected.dtype(), "{what}: {}", variable.path());
                     if round == 0 {
-                        assert_close(&variable.array().unwrap(), &expected, Tolerance::default(), &what);
+                        assert_close(&what, &variable.array().unwrap(), &expected, Tolerance::of(DType::F32));
                     }
                 }
             }

@@ -25,13 +25,13 @@ mean_metric! {
 
 mean_metric! {
     /// The mean of `Σ y_true ln(y_true / y_pred)`.
-    KLDivergence "kl_divergence" None, |_, t, p| losses::kl_divergence(t, p);
+    KLDivergence "kl_divergence" Some(Direction::Down), |_, t, p| losses::kl_divergence(t, p);
     {} {}
 }
 
 mean_metric! {
     /// The mean of `y_pred − y_true ln(y_pred + ε)`.
-    Poisson "poisson" None, |_, t, p| losses::poisson(t, p);
+    Poisson "poisson" Some(Direction::Down), |_, t, p| losses::poisson(t, p);
     {} {}
 }
 

@@ -75,11 +75,12 @@ impl Metric for R2Score {
 
     fn result(&self) -> Result<Tensor> {
         let variables = self.base.variables();
-        let value = |name: &str| {
-            variables.iter().find(|v| v.name() == name).map(|v| v.value()).ok_or_else(|| {
-                out_of_range(self, "no batch has been seen".into(), "call update_state before result")
-            })
-        };
+        let value =
+            |name: &str| {
+                variables.iter().find(|v| v.name() == name).map(|v| v.value()).ok_or_else(|| {
+                    out_of_range(self, "no batch has been seen".into(), "call update_state before result")
+                })
+            };
         let (squared, sum, residual) = (value("squared_sum")?, value("sum")?, value("residual")?);
         let mean = &sum / value("count")?;
         let variance = squared - sum * mean;

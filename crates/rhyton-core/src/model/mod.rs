@@ -19,8 +19,8 @@ use crate::tensor::Tensor;
 use crate::trainer::Trainer;
 use crate::variable::Variable;
 
-pub use config::deserialize_layer;
 pub use config::CustomObjects;
+pub use config::deserialize_layer;
 pub(crate) use config::{container_names, serialize_layer};
 pub use graph::FunctionalGraph;
 pub(crate) use graph::is_input;

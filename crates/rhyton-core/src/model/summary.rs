@@ -110,8 +110,7 @@ fn parameters(layer: &LayerRef, in_graph: bool) -> String {
 fn connections(graph: &FunctionalGraph, layer: &LayerRef) -> String {
     let calls = graph.nodes().iter().filter(|n| n.layer.base().is(layer.base()) && !is_input(n));
     let inputs = calls.flat_map(|n| n.arguments.tensors()).filter_map(|t| t.history());
-    let names: Vec<String> =
-        inputs.map(|h| format!("{}[{}][{}]", h.layer_name(), h.node.index, h.output)).collect();
+    let names: Vec<String> = inputs.map(|h| format!("{}[{}][{}]", h.layer_name(), h.node.index, h.output)).collect();
     if names.is_empty() { "-".into() } else { names.join(", ") }
 }
 
@@ -232,7 +231,10 @@ mod tests {
 
     #[test]
     fn long_names_wrap_and_long_words_are_cut() {
-        assert_eq!(wrap("layer_normalization (LayerNormalization)", 31), ["layer_normalization", "(LayerNormalization)"]);
+        assert_eq!(
+            wrap("layer_normalization (LayerNormalization)", 31),
+            ["layer_normalization", "(LayerNormalization)"]
+        );
         assert_eq!(wrap("input_layer_4[0][0], x", 17), ["input_layer_4[0]…", "x"]);
         assert_eq!((thousands(1_234_567), memory(96)), ("1,234,567".into(), "96.00 B".into()));
     }

@@ -8,6 +8,7 @@ pub(crate) mod class;
 pub mod core;
 #[cfg(test)]
 mod fixtures;
+pub mod linalg;
 pub mod math;
 pub mod nn;
 pub mod numpy;
@@ -20,11 +21,16 @@ pub use operand::{Axes, Number, Operand, Sizes};
 pub use record::{Operation, OperationClass, OperationLayer, apply, apply_all};
 
 pub use self::core::*;
+pub use linalg::*;
 pub use math::*;
 pub use nn::*;
 pub use numpy::*;
 
 /// All classes of operations that configurations may name.
 pub(crate) fn classes() -> impl Iterator<Item = &'static OperationClass> {
-    [numpy::TABLES, nn::TABLES, math::TABLES, self::core::TABLES].into_iter().flatten().copied().flatten()
+    [numpy::TABLES, nn::TABLES, math::TABLES, linalg::TABLES, self::core::TABLES]
+        .into_iter()
+        .flatten()
+        .copied()
+        .flatten()
 }

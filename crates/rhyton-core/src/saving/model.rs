@@ -43,7 +43,11 @@ impl Model {
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         if !path.to_string_lossy().ends_with(".weights.h5") {
-            return Err(Error::argument(path.to_string_lossy(), "weights are saved as HDF5", "end the name in .weights.h5"));
+            return Err(Error::argument(
+                path.to_string_lossy(),
+                "weights are saved as HDF5",
+                "end the name in .weights.h5",
+            ));
         }
         self.check_built()?;
         to_hdf5(self, true)?.write(path).map_err(|e| format_error(path, e))

@@ -122,7 +122,12 @@ fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
         if array.shape() != variable.shape() {
             return Err(Error::shape(
                 inside(&place),
-                format!("the file has shape {:?} but {} has {:?}", array.shape(), variable.describe(), variable.shape()),
+                format!(
+                    "the file has shape {:?} but {} has {:?}",
+                    array.shape(),
+                    variable.describe(),
+                    variable.shape()
+                ),
                 "load the weights of a model with the same layers",
             ));
         }

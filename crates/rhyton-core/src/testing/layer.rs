@@ -291,7 +291,11 @@ impl Check<'_> {
             let now = self.value(&weight.value()).to_f64_vec();
             assert!(now.iter().all(|v| v.is_finite()), "{}", self.at(&format!("{} after a step", weight.path())));
             let still = self.value(gradient).to_f64_vec().iter().all(|&g| g.abs() < 1e-4);
-            assert!(still || now != self.value(before).to_f64_vec(), "{}", self.at(&format!("{} moves", weight.path())));
+            assert!(
+                still || now != self.value(before).to_f64_vec(),
+                "{}",
+                self.at(&format!("{} moves", weight.path()))
+            );
         }
     }
 }

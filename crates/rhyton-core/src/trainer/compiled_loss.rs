@@ -63,7 +63,12 @@ impl CompiledLoss {
     ///
     /// # Errors
     /// If a target or prediction does not fit its loss.
-    pub(crate) fn call(&self, y: &[Option<Tensor>], y_pred: &[Tensor], weights: &[Option<Tensor>]) -> Result<Option<Tensor>> {
+    pub(crate) fn call(
+        &self,
+        y: &[Option<Tensor>],
+        y_pred: &[Tensor],
+        weights: &[Option<Tensor>],
+    ) -> Result<Option<Tensor>> {
         let mut total: Option<Tensor> = None;
         for term in &self.terms {
             let target = y.get(term.output).and_then(Option::as_ref).ok_or_else(|| {

@@ -51,11 +51,7 @@ pub trait Dataset {
     /// If the data is not in memory, or one of the two would be empty.
     fn split(&self, fraction: f64) -> Result<(Data, Data)> {
         let _ = fraction;
-        Err(Error::argument(
-            "validation_split",
-            "only arrays can be split",
-            "give validation_data instead",
-        ))
+        Err(Error::argument("validation_split", "only arrays can be split", "give validation_data instead"))
     }
 }
 

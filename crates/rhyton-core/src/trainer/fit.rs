@@ -192,7 +192,8 @@ impl Model {
         }
         let steps = options.steps_per_epoch.or_else(|| data.steps(options.batch_size));
         let mut run = Run::new(self, options.epochs, steps, options.verbose);
-        let mut epochs = Epochs { model: self, options: &options, callbacks: &mut callbacks, history: History::default() };
+        let mut epochs =
+            Epochs { model: self, options: &options, callbacks: &mut callbacks, history: History::default() };
         let mut last = Logs::new();
         epochs.each(|c, run| c.on_train_begin(run), &mut run)?;
         for epoch in options.initial_epoch..options.epochs {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use rhyton_ir::{Array, TensorType};
 
-use super::{Batch, Scores, Score, Steps, Trainer};
+use super::{Batch, Score, Scores, Steps, Trainer};
 use crate::error::{Error, Result};
 use crate::jit::{Jit, jit};
 use crate::layers::{Base, Layer};
@@ -64,9 +64,10 @@ impl WeakModel {
     }
 
     fn model(&self) -> Result<Model> {
-        let trainer = self.trainer.upgrade().ok_or_else(|| {
-            Error::argument("step", "the model is gone", "keep the model while its steps run")
-        })?;
+        let trainer = self
+            .trainer
+            .upgrade()
+            .ok_or_else(|| Error::argument("step", "the model is gone", "keep the model while its steps run"))?;
         Ok(Model { base: self.base.clone(), body: Arc::clone(&self.body), trainer })
     }
 }

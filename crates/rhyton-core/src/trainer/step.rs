@@ -103,7 +103,11 @@ impl Model {
         }
         let total = terms.into_iter().map(|t| t.cast(rhyton_ir::DType::F32)).reduce(|a, b| a + b);
         let total = total.ok_or_else(|| {
-            Error::argument("compile", "there is no loss to compute", "compile the model with a loss, or add one in a layer")
+            Error::argument(
+                "compile",
+                "there is no loss to compute",
+                "compile the model with a loss, or add one in a layer",
+            )
         })?;
         total.check().cloned()
     }
@@ -134,7 +138,9 @@ impl Model {
     /// The predictions, flat, in the order of the outputs.
     fn flat_outputs(&self, y_pred: &Nest) -> Vec<Tensor> {
         match y_pred {
-            Nest::Dict(items) => self.output_keys(y_pred).iter().filter_map(|k| items[k].single().ok().cloned()).collect(),
+            Nest::Dict(items) => {
+                self.output_keys(y_pred).iter().filter_map(|k| items[k].single().ok().cloned()).collect()
+            }
             other => other.tensors().into_iter().cloned().collect(),
         }
     }
@@ -164,7 +170,8 @@ impl Model {
         if let Nest::Dict(items) = given {
             let keys = self.output_keys(y_pred);
             let layers = self.output_names();
-            let find = |i: usize| keys.get(i).and_then(|k| items.get(k)).or_else(|| layers.get(i).and_then(|l| items.get(l)));
+            let find =
+                |i: usize| keys.get(i).and_then(|k| items.get(k)).or_else(|| layers.get(i).and_then(|l| items.get(l)));
             return Ok((0..outputs).map(|i| find(i).and_then(|n| n.single().ok()).cloned()).collect());
         }
         if outputs == 1 {

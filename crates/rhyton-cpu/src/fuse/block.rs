@@ -104,15 +104,7 @@ pub(crate) unsafe fn compare(
 ///
 /// # Safety
 /// `p` is valid for `n` bytes 0 or 1, the others for `n` elements of `dtype`; disjoint from `dst`.
-pub(crate) unsafe fn select(
-    isa: Isa,
-    dtype: DType,
-    p: *const u8,
-    a: *const u8,
-    b: *const u8,
-    dst: *mut u8,
-    n: usize,
-) {
+pub(crate) unsafe fn select(isa: Isa, dtype: DType, p: *const u8, a: *const u8, b: *const u8, dst: *mut u8, n: usize) {
     // SAFETY: the caller's guarantee.
     with_element!(dtype, T => unsafe { math::select::<T>(isa, read(p, n), read(a, n), read(b, n), write(dst, n)) });
 }

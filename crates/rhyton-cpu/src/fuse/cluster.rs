@@ -216,9 +216,8 @@ impl Cluster {
         let rows = self.level_dims(Level::Row);
         let (axes, dense) = (rows.len(), dense_strides(rows));
         let spreads = view.offset == 0
-            && (0..view.dims.len()).all(|a| {
-                view.dims[a] == 1 || view.strides[a] == if a < axes { dense[a] } else { 0 }
-            });
+            && (0..view.dims.len())
+                .all(|a| view.dims[a] == 1 || view.strides[a] == if a < axes { dense[a] } else { 0 });
         if !spreads {
             return None;
         }
@@ -302,11 +301,8 @@ impl Cluster {
                 Ref::Load(at)
             }
         };
-        let args: Vec<Vec<Ref>> = self
-            .exprs
-            .iter()
-            .map(|e| e.args.iter().map(|a| resolve(a, e.arg_level(), &mut p)).collect())
-            .collect();
+        let args: Vec<Vec<Ref>> =
+            self.exprs.iter().map(|e| e.args.iter().map(|a| resolve(a, e.arg_level(), &mut p)).collect()).collect();
         let ends: Vec<Ref> = self.ends.iter().map(|e| resolve(&e.value, Level::Full, &mut p)).collect();
         let (nl, ns) = (p.loads.len(), p.splats.len());
         let number = |r: Ref| match r {

@@ -158,7 +158,7 @@ impl FusedLoop {
             unsafe { block::splat(splat.dtype.size(), value.0.as_ptr(), table[self.program.loads.len() + i], n) };
         }
         // Runs that are no whole number of blocks from each other see periodic loads at different phases.
-        let aligned_runs = start % block == 0 && (runs == 1 || pitch % block == 0);
+        let aligned_runs = start.is_multiple_of(block) && (runs == 1 || pitch.is_multiple_of(block));
         if aligned_runs {
             self.fill_periodic(cx, start, longest, table);
         }
@@ -318,19 +318,11 @@ fn segments(
     }
 }
 
-fn accumulate_block(
-    cx: &Context,
-    accum: &Accum,
-    dims: &[usize],
-    acc: *mut u8,
-    src: *const u8,
-    start: usize,
-    n: usize,
-) {
+fn accumulate_block(cx: &Context, accum: &Accum, dims: &[usize], acc: *mut u8, src: *const u8, start: usize, n: usize) {
     let size = accum.dtype.size();
     let (inner, last) = (dims[dims.len() - 1], dims.len() - 1);
     let columns = accum.strides[last] == 1 && accum.strides[..last].iter().all(|&s| s == 0);
-    if columns && start % inner == 0 && n % inner == 0 {
+    if columns && start.is_multiple_of(inner) && n.is_multiple_of(inner) {
         // SAFETY: the result has `inner` elements, src holds n: whole rows.
         return unsafe { block::accumulate(cx.isa, accum.kind, accum.dtype, acc, src, n / inner, inner) };
     }
@@ -425,8 +417,9 @@ impl Kernel for FusedLoop {
 
     fn cost(&self) -> Cost {
         let p = &self.program;
-        let flops = p.instrs.iter().map(|i| if i.level == Level::Full { p.count() } else { p.count() / p.row }).sum::<usize>()
-            + p.accums.len() * p.count();
+        let flops =
+            p.instrs.iter().map(|i| if i.level == Level::Full { p.count() } else { p.count() / p.row }).sum::<usize>()
+                + p.accums.len() * p.count();
         let read: usize = p
             .loads
             .iter()

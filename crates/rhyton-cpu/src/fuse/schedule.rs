@@ -105,7 +105,9 @@ impl Schedule {
             }
         }
         let periodic: Vec<usize> = (0..nl)
-            .filter(|&l| !program.is_dense(&program.loads[l]) && period(program, l).is_some_and(|p| block % p == 0))
+            .filter(|&l| {
+                !program.is_dense(&program.loads[l]) && period(program, l).is_some_and(|p| block.is_multiple_of(p))
+            })
             .collect();
 
         let overlaps = |l: usize, store: Slot| match program.loads[l].source {

@@ -142,4 +142,3 @@ impl Kernel for Along {
         Cost { flops: self.inputs[0].count() as u64, bytes: bytes as u64 }
     }
 }
-

@@ -10,7 +10,9 @@ use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::fuse::program::Program;
 use crate::kernels::conv::{ConvGeometry, ConvStrides, convolution_raw};
-use crate::kernels::gemm::{Axis, BatchDim, Dim, Elements, Epilogue, Gemm, MAX_DIMS, Out, Real, Rhs, Space, View, gemm};
+use crate::kernels::gemm::{
+    Axis, BatchDim, Dim, Elements, Epilogue, Gemm, MAX_DIMS, Out, Real, Rhs, Space, View, gemm,
+};
 use crate::plan::{Context, Cost, Kernel, Slot};
 
 /// Whether the operation's kernel reads these operands through their strides.
@@ -30,7 +32,9 @@ pub(super) fn has_tiles(call: &Call, dtype: DType, units: &Units) -> bool {
         Op::DotGeneral(dot) => dot,
         Op::Convolution(op) => {
             let taps = call.inputs[1].count();
-            return matches!(dtype, DType::F32 | DType::F64) && geometry(op, &call.inputs).is_some() && count * taps > 0;
+            return matches!(dtype, DType::F32 | DType::F64)
+                && geometry(op, &call.inputs).is_some()
+                && count * taps > 0;
         }
         _ => return false,
     };
@@ -96,7 +100,8 @@ fn geometry(op: &Convolution, inputs: &[super::view::View]) -> Option<ConvGeomet
         let back: isize = (0..3).filter(|&d| reversed[d]).map(|d| spatial[d] * (sizes[d] as isize - 1)).sum();
         view.offset - back
     };
-    let starts = (first(lhs, &[false; 3], &[0; 3], &[1; 3]), first(rhs, &out.reversed, &out.rhs_strides.spatial, &out.kernel));
+    let starts =
+        (first(lhs, &[false; 3], &[0; 3], &[1; 3]), first(rhs, &out.reversed, &out.rhs_strides.spatial, &out.kernel));
     (!backwards(&out.lhs_strides) && !backwards(&out.rhs_strides) && starts == (0, 0)).then_some(out)
 }
 
@@ -255,7 +260,8 @@ struct Convolve {
 
 impl Convolve {
     fn new(geometry: ConvGeometry, inputs: Vec<Operand>, out: Target, tiles: Option<FusedLoop>) -> Convolve {
-        let [lhs, rhs]: [Operand; 2] = inputs.try_into().unwrap_or_else(|_| unreachable!("convolution has two operands"));
+        let [lhs, rhs]: [Operand; 2] =
+            inputs.try_into().unwrap_or_else(|_| unreachable!("convolution has two operands"));
         Convolve { geometry, lhs, rhs, out, tiles, wide: 0 }
     }
 

@@ -57,10 +57,11 @@ impl Inner {
     }
 
     fn cost(&self) -> Cost {
-        self.plan.steps.iter().map(|s| s.kernel.cost()).fold(Cost::default(), |a, b| Cost {
-            flops: a.flops + b.flops,
-            bytes: a.bytes + b.bytes,
-        })
+        self.plan
+            .steps
+            .iter()
+            .map(|s| s.kernel.cost())
+            .fold(Cost::default(), |a, b| Cost { flops: a.flops + b.flops, bytes: a.bytes + b.bytes })
     }
 
     fn describe(&self) -> String {

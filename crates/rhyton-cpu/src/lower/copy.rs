@@ -39,7 +39,14 @@ impl Piece {
     ///
     /// # Safety
     /// Both boxes lie within their buffers, which do not overlap.
-    unsafe fn copy(&self, size: usize, src: *const u8, dst: *mut u8, rows: std::ops::Range<usize>, moved: (isize, isize)) {
+    unsafe fn copy(
+        &self,
+        size: usize,
+        src: *const u8,
+        dst: *mut u8,
+        rows: std::ops::Range<usize>,
+        moved: (isize, isize),
+    ) {
         let dims = &self.source.dims;
         let inner = dims.len().saturating_sub(1);
         let (len, s, d) = match dims.last() {
@@ -164,8 +171,7 @@ impl Kernel for Assemble {
     }
 
     fn describe(&self) -> String {
-        let pieces: Vec<String> =
-            self.pieces.iter().map(|p| format!("b{} {:?}", p.from, p.source.dims)).collect();
+        let pieces: Vec<String> = self.pieces.iter().map(|p| format!("b{} {:?}", p.from, p.source.dims)).collect();
         format!("{} {} -> b{} {:?}", self.name, pieces.join(", "), self.target.slot, self.target.dims)
     }
 

@@ -1,6 +1,6 @@
 //! From ordered units to the steps of a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhyton_ir::{Array, DType, Error, Graph, Result};
 
@@ -85,6 +85,7 @@ pub(crate) fn compile(graph: &Graph, donated: &[Option<usize>]) -> Result<Plan> 
 struct Slots<'a> {
     units: &'a Units,
     order: &'a Order,
+    donated: &'a [Option<usize>],
     stored: BTreeSet<usize>,
     slots: Vec<Option<Slot>>,
     buffers: Vec<Buffer>,
@@ -146,7 +147,7 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
         stored.extend(units.reads(u));
     }
     let slots = vec![None; units.tensors.len()];
-    let mut slots = Slots { units, order, stored, slots, buffers: Vec::new(), constants: Vec::new() };
+    let mut slots = Slots { units, order, donated, stored, slots, buffers: Vec::new(), constants: Vec::new() };
     // Parameters and outputs have buffers whether or not a step touches them.
     for (t, tensor) in units.tensors.iter().enumerate() {
         if matches!(tensor.origin, Origin::Parameter(_)) {
@@ -191,13 +192,10 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
         .collect();
     let output_slots: Vec<Slot> = order.outputs.iter().map(|&t| slot_of(t)).collect();
     let memory = Memory::plan(&steps, &mut buffers);
-    let donations: Vec<(Slot, Slot)> = donated
-        .iter()
-        .enumerate()
-        .filter_map(|(j, p)| p.map(|p| (parameter_slots[p], output_slots[j])))
-        .collect();
+    let donations: BTreeMap<Slot, Slot> =
+        donated.iter().enumerate().filter_map(|(j, p)| p.map(|p| (parameter_slots[p], output_slots[j]))).collect();
     let shared = |a: Slot, b: Slot| {
-        a == b || memory.shared(a, b) || donations.contains(&(a, b)) || donations.contains(&(b, a))
+        a == b || memory.shared(a, b) || donations.get(&a) == Some(&b) || donations.get(&b) == Some(&a)
     };
     for (step, &scratch) in steps.iter_mut().zip(&memory.scratch) {
         step.kernel.placed(scratch, &shared);
@@ -223,8 +221,11 @@ fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Result<Step
     let needed_elsewhere = slots.stored.contains(&result);
     let made: Vec<usize> = cluster.tensors().filter(|t| slots.stored.contains(t)).collect();
     if !needed_elsewhere {
-        // The product is computed where one of the results goes, and worked over there.
-        let same = |&&t: &&usize| slots.units.tensors[t].dtype == dtype;
+        // The product is computed where one of the results goes, and worked over there; not over a donated buffer, whose
+        // old elements may be read.
+        let donated =
+            |t: usize| slots.order.outputs.iter().position(|&o| o == t).is_some_and(|j| slots.donated[j].is_some());
+        let same = |&&t: &&usize| slots.units.tensors[t].dtype == dtype && !donated(t);
         if let Some(&t) = made.iter().find(same) {
             let slot = slots.get(t);
             slots.slots[result] = Some(slot);

@@ -23,11 +23,8 @@ impl Evaluate {
 impl Kernel for Evaluate {
     fn run(&self, cx: &Context) -> Result<()> {
         // SAFETY: operands are dense, so the buffers hold all their elements.
-        let inputs: Vec<Array> = self
-            .inputs
-            .iter()
-            .map(|o| unsafe { block::to_array(o.dtype, cx.pointer(o.slot), o.dims()) })
-            .collect();
+        let inputs: Vec<Array> =
+            self.inputs.iter().map(|o| unsafe { block::to_array(o.dtype, cx.pointer(o.slot), o.dims()) }).collect();
         let outputs = self.op.eval(&inputs.iter().collect::<Vec<_>>())?;
         for (array, target) in outputs.iter().zip(&self.outputs) {
             assert_eq!((array.len(), array.dtype()), (target.count(), target.dtype), "{}", self.op.name());
@@ -40,13 +37,14 @@ impl Kernel for Evaluate {
     fn describe(&self) -> String {
         let inputs: Vec<String> =
             self.inputs.iter().map(|o| format!("b{} {}{:?}", o.slot, o.dtype, o.dims())).collect();
-        let outputs: Vec<String> = self.outputs.iter().map(|t| format!("b{} {}{:?}", t.slot, t.dtype, t.dims)).collect();
+        let outputs: Vec<String> =
+            self.outputs.iter().map(|t| format!("b{} {}{:?}", t.slot, t.dtype, t.dims)).collect();
         format!("evaluate {} ({}) -> {}", self.op.name(), inputs.join(", "), outputs.join(", "))
     }
 
     fn cost(&self) -> Cost {
-        let bytes: usize =
-            self.inputs.iter().map(Operand::bytes).sum::<usize>() + self.outputs.iter().map(Target::bytes).sum::<usize>();
+        let bytes: usize = self.inputs.iter().map(Operand::bytes).sum::<usize>()
+            + self.outputs.iter().map(Target::bytes).sum::<usize>();
         Cost { flops: 0, bytes: bytes as u64 }
     }
 }

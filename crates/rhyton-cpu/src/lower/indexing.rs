@@ -122,7 +122,8 @@ impl Boxes {
         let size = self.index_dtype.size() as isize;
         for c in &self.components {
             // SAFETY: the place of this component in the indices.
-            let start = unsafe { read_integer(self.index_dtype, cx.pointer(self.index).offset((index + c.offset) * size)) };
+            let start =
+                unsafe { read_integer(self.index_dtype, cx.pointer(self.index).offset((index + c.offset) * size)) };
             if !clamp && !(0..=c.limit).contains(&start) {
                 return None;
             }
@@ -263,7 +264,8 @@ impl ScatterKernel {
         let b = &self.boxes;
         let (count, last) = (b.count(), b.dims.len() - 1);
         let n = b.dims[last];
-        let (out, updates) = (Shared(cx.pointer(self.out.slot).cast::<T>()), Shared(cx.pointer(self.updates).cast::<T>()));
+        let (out, updates) =
+            (Shared(cx.pointer(self.out.slot).cast::<T>()), Shared(cx.pointer(self.updates).cast::<T>()));
         let bytes = count * b.len() * size_of::<T>();
         // If all else moves by multiples of at least the last axis, an element has the same place along it in every box.
         let moves = b.components.iter().map(|c| c.stride).chain(b.places.iter().map(|p| p.large));

@@ -16,8 +16,8 @@ mod random;
 use std::collections::HashMap;
 
 use crate::plan::Kernel;
-use emit::{Operand, Target};
 use along::Along;
+use emit::{Operand, Target};
 use evaluate::Evaluate;
 
 use rhyton_ir::op::ReduceKind;
@@ -52,8 +52,7 @@ impl Lowering {
     /// # Errors
     /// If a shape has symbols.
     pub fn new(graph: &Graph) -> Result<Lowering> {
-        let mut lowering =
-            Lowering { units: Units::default(), views: HashMap::new(), copies: HashMap::new(), at: 0 };
+        let mut lowering = Lowering { units: Units::default(), views: HashMap::new(), copies: HashMap::new(), at: 0 };
         for (i, &value) in graph.parameters().iter().enumerate() {
             let ty = graph.ty(value);
             let dims = known(ty)?;
@@ -140,7 +139,11 @@ impl Lowering {
                 return Ok(());
             }
             Op::CustomGradient(_) | Op::Remat(_) | Op::Composite(_) => {
-                return Err(Error::unsupported(node.op.name(), "it is not flattened", "run the passes before lowering"));
+                return Err(Error::unsupported(
+                    node.op.name(),
+                    "it is not flattened",
+                    "run the passes before lowering",
+                ));
             }
         };
         self.views.insert(value(0), view);
@@ -205,14 +208,8 @@ impl Lowering {
         let mut cluster = Cluster::empty(&x.dims);
         let mut value = self.arg(x);
         if wide != dtype {
-            let expr = Expr {
-                func: Func::Convert,
-                dtype,
-                out: wide,
-                level: Level::Full,
-                args: vec![value],
-                tensor: None,
-            };
+            let expr =
+                Expr { func: Func::Convert, dtype, out: wide, level: Level::Full, args: vec![value], tensor: None };
             cluster.exprs.push(expr);
             value = Arg::Expr(0);
         }
@@ -232,8 +229,14 @@ impl Lowering {
             });
             if wide != dtype {
                 let args = vec![Arg::Expr(cluster.exprs.len() - 1)];
-                let expr =
-                    Expr { func: Func::Convert, dtype: wide, out: dtype, level: Level::Row, args, tensor: Some(tensor) };
+                let expr = Expr {
+                    func: Func::Convert,
+                    dtype: wide,
+                    out: dtype,
+                    level: Level::Row,
+                    args,
+                    tensor: Some(tensor),
+                };
                 cluster.exprs.push(expr);
             }
         } else {

@@ -1,7 +1,7 @@
 //! The outputs of a graph as tensors, donated buffers, and the order of the units.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use rhyton_ir::Graph;
 
@@ -32,9 +32,10 @@ impl Lowering {
             outputs.push(if own && !outputs.contains(&tensor) { tensor } else { self.copy(tensor) });
         }
         self.units.fuse_siblings();
+        let readers = self.readers_of_parameters();
         for (j, parameter) in donated.iter().enumerate() {
-            if let Some(p) = *parameter {
-                self.donate(p, j, &mut outputs);
+            if let Some((tensor, readers)) = parameter.and_then(|p| readers.get(&p)) {
+                self.donate(*tensor, readers, j, &mut outputs);
             }
         }
         Order { outputs, units: self.sorted() }
@@ -50,20 +51,37 @@ impl Lowering {
         copy
     }
 
-    /// Makes output `j` writable over parameter `p`: every other reader of `p` comes first, or else the output is made
-    /// elsewhere and copied at the end.
-    fn donate(&mut self, p: usize, j: usize, outputs: &mut [usize]) {
-        let is_parameter = |origin: &Origin| matches!(origin, Origin::Parameter(q) if *q == p);
-        let Some(tensor) = self.units.tensors.iter().position(|t| is_parameter(&t.origin)) else { return };
+    /// The tensor of each parameter, and the units that read it.
+    fn readers_of_parameters(&self) -> BTreeMap<usize, (usize, Vec<usize>)> {
+        let mut of_tensor: Vec<Vec<usize>> = vec![Vec::new(); self.units.tensors.len()];
+        for unit in 0..self.units.units.len() {
+            for tensor in self.units.reads(unit) {
+                of_tensor[tensor].push(unit);
+            }
+        }
+        let parameter = |t: usize| match self.units.tensors[t].origin {
+            Origin::Parameter(p) => Some((p, (t, std::mem::take(&mut of_tensor[t])))),
+            Origin::Constant(_) | Origin::Count | Origin::Unit(_) => None,
+        };
+        (0..self.units.tensors.len()).filter_map(parameter).collect()
+    }
+
+    /// Makes output `j` writable over the parameter that is `tensor`: every other one of its readers comes first, or
+    /// else the output is made elsewhere and copied at the end.
+    fn donate(&mut self, tensor: usize, readers: &[usize], j: usize, outputs: &mut [usize]) {
         if outputs[j] == tensor {
             return;
         }
         let maker = self.units.maker(outputs[j]).expect("outputs are made by units");
-        let live = |u: usize| !matches!(self.units.units[u].body, Body::Merged(_));
-        let readers: Vec<usize> =
-            (0..self.units.units.len()).filter(|&u| live(u) && self.units.reads(u).contains(&tensor)).collect();
         let in_place = !readers.contains(&maker)
-            || matches!(&self.units.units[maker].body, Body::Fused(c) if c.reads_in_place(tensor, outputs[j]));
+            || match &self.units.units[maker].body {
+                Body::Fused(cluster) => cluster.reads_in_place(tensor, outputs[j]),
+                // Tiles are read and written once each; the product itself is made elsewhere.
+                Body::Contract(call, cluster) => {
+                    call.inputs.iter().all(|v| v.tensor != tensor) && cluster.reads_in_place(tensor, outputs[j])
+                }
+                Body::Call(_) | Body::Merged(_) => false,
+            };
         let others: Vec<usize> = readers.iter().copied().filter(|&u| u != maker).collect();
         if in_place && others.iter().all(|&u| !self.units.depends(u, maker, false)) {
             for u in others {
@@ -73,7 +91,7 @@ impl Lowering {
         }
         let copy = self.copy_apart(outputs[j]);
         let unit = self.units.maker(copy).expect("a copy is made by a unit");
-        for u in readers {
+        for &u in readers {
             self.units.require(unit, u);
         }
         outputs[j] = copy;

@@ -1,5 +1,7 @@
 //! Training steps as graphs: what the back end is for.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
+
 use std::sync::Arc;
 
 use rhyton_ir::op::*;
@@ -104,13 +106,16 @@ pub fn layer_norm(b: &mut Builder, x: Value, gamma: Value, beta: Value) -> Value
 }
 
 /// A step of Adam on the loss that `model` computes from weights of `shapes` and a batch.
-fn train(shapes: &[Vec<usize>], batch: Vec<Array>, model: impl FnOnce(&mut Builder, &[Value], &[Value]) -> Value) -> Step {
+fn train(
+    shapes: &[Vec<usize>],
+    batch: Vec<Array>,
+    model: impl FnOnce(&mut Builder, &[Value], &[Value]) -> Value,
+) -> Step {
     let n = shapes.len();
     let mut graph = Graph::new();
     let weight = |graph: &mut Graph, s: &Vec<usize>| graph.parameter(TensorType::new(DType::F32, s.as_slice()));
     let all: Vec<Value> = (0..3).flat_map(|_| shapes).map(|s| weight(&mut graph, s)).collect();
-    let data: Vec<Value> =
-        batch.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
+    let data: Vec<Value> = batch.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
     let mut b = Builder::new(&mut graph);
     let loss = model(&mut b, &all[..n], &data);
     let one = b.full_like(loss, 1.0);
@@ -158,6 +163,23 @@ pub fn mlp(batch: usize, inputs: usize, units: usize) -> Step {
         let h = relu(b, h);
         let y = matmul(b, h, w[2]);
         let y = add_bias(b, y, w[3]);
+        cross_entropy(b, y, x[1])
+    })
+}
+
+/// Many small dense layers: hundreds of variables.
+pub fn deep(batch: usize, units: usize, layers: usize) -> Step {
+    let mut shapes: Vec<Vec<usize>> = (0..layers).flat_map(|_| [vec![units, units], vec![units]]).collect();
+    shapes.extend([vec![units, 10], vec![10]]);
+    train(&shapes, vec![noise(&[batch, units], 99), labels(batch, 10)], |b, w, x| {
+        let mut h = x[0];
+        for i in 0..layers {
+            h = matmul(b, h, w[2 * i]);
+            h = add_bias(b, h, w[2 * i + 1]);
+            h = relu(b, h);
+        }
+        let y = matmul(b, h, w[2 * layers]);
+        let y = add_bias(b, y, w[2 * layers + 1]);
         cross_entropy(b, y, x[1])
     })
 }
@@ -254,8 +276,7 @@ pub fn lstm(batch: usize, steps: usize, features: usize, units: usize) -> Step {
         i.finish().unwrap();
         body.set_outputs(vec![h, c]);
         let zero = b.full(&ty(&[batch, units]), 0.0);
-        let scan =
-            Scan { body: Arc::new(body), consts: 1, carries: 2, length: Dim::Known(steps), reverse: false };
+        let scan = Scan { body: Arc::new(body), consts: 1, carries: 2, length: Dim::Known(steps), reverse: false };
         let last = b.push(scan, &[w[1], zero, zero, projected]);
         let y = matmul(b, last, w[3]);
         let y = add_bias(b, y, w[4]);

@@ -170,13 +170,7 @@ impl<const N: usize> Layer for Conv<N> {
             .constraint(self.kernel_constraint.clone())
             .add()?;
         if self.use_bias {
-            add_bias(
-                &self.base,
-                self.filters,
-                &self.bias_initializer,
-                &self.bias_regularizer,
-                &self.bias_constraint,
-            )?;
+            add_bias(&self.base, self.filters, &self.bias_initializer, &self.bias_regularizer, &self.bias_constraint)?;
         }
         Ok(())
     }
@@ -192,14 +186,7 @@ impl<const N: usize> Layer for Conv<N> {
         } else {
             (x.clone(), self.padding)
         };
-        let y = ops::conv(
-            &x,
-            &kernel,
-            self.strides,
-            padding.name(),
-            Some(self.data_format.name()),
-            self.dilation_rate,
-        );
+        let y = ops::conv(&x, &kernel, self.strides, padding.name(), Some(self.data_format.name()), self.dilation_rate);
         Ok(biased(&y, &self.base, self.use_bias, self.data_format, self.activation)?.into())
     }
 

@@ -160,13 +160,7 @@ impl<const N: usize> Layer for SeparableConv<N> {
             .constraint(self.pointwise_constraint.clone())
             .add()?;
         if self.use_bias {
-            add_bias(
-                &self.base,
-                self.filters,
-                &self.bias_initializer,
-                &self.bias_regularizer,
-                &self.bias_constraint,
-            )?;
+            add_bias(&self.base, self.filters, &self.bias_initializer, &self.bias_regularizer, &self.bias_constraint)?;
         }
         Ok(())
     }

@@ -3,20 +3,20 @@
 mod dense;
 mod einsum_dense;
 mod embedding;
-mod input_layer;
 mod identity;
-mod reversible_embedding;
+mod input_layer;
 mod masking;
+mod reversible_embedding;
 
 use super::{LayerClass, make};
 
 pub use dense::Dense;
 pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
-pub use input_layer::{Input, InputLayer};
-pub use reversible_embedding::ReversibleEmbedding;
 pub use identity::Identity;
+pub use input_layer::{Input, InputLayer};
 pub use masking::Masking;
+pub use reversible_embedding::ReversibleEmbedding;
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[

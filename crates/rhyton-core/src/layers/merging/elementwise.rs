@@ -120,11 +120,7 @@ fn aligned(inputs: &[&Tensor]) -> Vec<Tensor> {
         while !shape.is_empty() && shape.len() < rank {
             shape.insert(1, 1.into());
         }
-        if shape.len() == x.rank() {
-            (*x).clone()
-        } else {
-            ops::reshape_to(x, shape).with_mask(x.mask().cloned())
-        }
+        if shape.len() == x.rank() { (*x).clone() } else { ops::reshape_to(x, shape).with_mask(x.mask().cloned()) }
     };
     inputs.iter().map(align).collect()
 }

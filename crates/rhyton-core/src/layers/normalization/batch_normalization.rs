@@ -204,10 +204,8 @@ impl Layer for BatchNormalization {
                 .autocast(false)
                 .add()?;
         }
-        let moving = [
-            ("moving_mean", &self.moving_mean_initializer),
-            ("moving_variance", &self.moving_variance_initializer),
-        ];
+        let moving =
+            [("moving_mean", &self.moving_mean_initializer), ("moving_variance", &self.moving_variance_initializer)];
         for (name, initializer) in moving {
             let weight = self.base.add_weight(name, [size]).initializer(initializer.clone());
             weight.trainable(false).autocast(false).add()?;
@@ -229,15 +227,7 @@ impl Layer for BatchNormalization {
         } else {
             (self.base.weight("moving_mean")?.cast(dtype), self.base.weight("moving_variance")?.cast(dtype))
         };
-        let y = ops::batch_normalization(
-            &x,
-            &mean,
-            &variance,
-            self.axis,
-            beta.as_ref(),
-            gamma.as_ref(),
-            self.epsilon,
-        );
+        let y = ops::batch_normalization(&x, &mean, &variance, self.axis, beta.as_ref(), gamma.as_ref(), self.epsilon);
         Ok(y.cast(self.base.compute_dtype()).into())
     }
 

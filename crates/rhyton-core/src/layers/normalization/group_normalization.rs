@@ -160,7 +160,8 @@ impl Layer for GroupNormalization {
         let (mean, variance) = ops::moments(&split, axes, true, false);
         let mut aligned = vec![1; split.rank()];
         (aligned[axis], aligned[axis + 1]) = (groups as i64, (size / groups) as i64);
-        let weight = |name: &str| -> Result<Tensor> { Ok(ops::reshape(&self.base.weight(name)?.cast(dtype), &aligned)) };
+        let weight =
+            |name: &str| -> Result<Tensor> { Ok(ops::reshape(&self.base.weight(name)?.cast(dtype), &aligned)) };
         let mut factor = ops::rsqrt(&(variance + self.epsilon));
         if self.scale {
             factor = factor * weight("gamma")?;

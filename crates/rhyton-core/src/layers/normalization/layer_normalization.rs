@@ -143,7 +143,11 @@ impl Layer for LayerNormalization {
 
     /// Once built, `axis` is a list, as Keras writes it.
     fn config(&self) -> Value {
-        config_with(self.name(), &self.base, config_of(&Self { axis: built_axis(&self.base, &self.axis), ..self.clone() }))
+        config_with(
+            self.name(),
+            &self.base,
+            config_of(&Self { axis: built_axis(&self.base, &self.axis), ..self.clone() }),
+        )
     }
 
     fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {

@@ -92,7 +92,11 @@ impl Discretization {
     /// If boundaries were given instead of a number of bins, or there is no data.
     pub fn adapt(&self, data: &Array) -> Result<()> {
         let bins = self.num_bins.filter(|&n| n > 0 && self.epsilon > 0.0).ok_or_else(|| {
-            Error::argument("adapt", "the layer was not given a number of bins", "make it with Discretization::quantiles")
+            Error::argument(
+                "adapt",
+                "the layer was not given a number of bins",
+                "make it with Discretization::quantiles",
+            )
         })?;
         if data.is_empty() {
             return Err(Error::argument("adapt", "there is no data", "pass at least one element"));

@@ -31,7 +31,8 @@ pub(super) fn encode(
     dtype: DType,
     weights: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let indices = if indices.rank() == 0 && mode != OutputMode::Int { ops::reshape(indices, &[1]) } else { indices.clone() };
+    let indices =
+        if indices.rank() == 0 && mode != OutputMode::Int { ops::reshape(indices, &[1]) } else { indices.clone() };
     let one_hot = |indices: &Tensor| {
         let numbers: Vec<i32> = (0..depth as i32).collect();
         let numbers = Tensor::from(Array::new([depth], numbers).cast(indices.dtype()));

@@ -58,13 +58,7 @@ fn axes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D
 
 impl Default for Normalization {
     fn default() -> Normalization {
-        Normalization {
-            base: Base::default(),
-            axis: vec![-1],
-            invert: false,
-            mean: Value::Null,
-            variance: Value::Null,
-        }
+        Normalization { base: Base::default(), axis: vec![-1], invert: false, mean: Value::Null, variance: Value::Null }
     }
 }
 

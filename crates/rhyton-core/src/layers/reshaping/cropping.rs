@@ -93,7 +93,9 @@ impl<const N: usize> Layer for Cropping<N> {
     /// For one axis there is no `data_format`.
     fn config(&self) -> Value {
         let mut own = config_of(self);
-        if N == 1 && let Value::Object(own) = &mut own {
+        if N == 1
+            && let Value::Object(own) = &mut own
+        {
             own.shift_remove("data_format");
         }
         config_with(self.name(), &self.base, own)

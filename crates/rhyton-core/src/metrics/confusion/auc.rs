@@ -72,7 +72,8 @@ metric! {
 
 /// Keras holds the weights as a tensor.
 fn write_weights<S: Serializer>(weights: &Option<Vec<f64>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let tensor = |values: &Vec<f64>| json!({"class_name": "__tensor__", "config": {"value": values, "dtype": "float32"}});
+    let tensor =
+        |values: &Vec<f64>| json!({"class_name": "__tensor__", "config": {"value": values, "dtype": "float32"}});
     weights.as_ref().map(tensor).serialize(serializer)
 }
 
@@ -226,8 +227,7 @@ impl Metric for AUC {
         let counts = Counts { true_positives: tp, false_positives: fp, true_negatives: tn, false_negatives: misses };
         let p = if self.from_logits { ops::sigmoid(&y_pred.cast(DType::F32)) } else { y_pred.clone() };
         let weights = self.weights().filter(|_| !self.multi_label);
-        let options =
-            Options { multi_label: self.multi_label, label_weights: weights.as_ref(), ..Options::default() };
+        let options = Options { multi_label: self.multi_label, label_weights: weights.as_ref(), ..Options::default() };
         let outcome = update(&counts, y_true, &p, &thresholds, sample_weight, &options);
         outcome.map_err(|e| e.within(Metric::name(self)))
     }

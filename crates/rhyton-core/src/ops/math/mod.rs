@@ -1,11 +1,13 @@
 //! Further mathematics: `keras.src.ops.math`.
 
+mod fourier;
 mod segment;
 mod special;
 mod top_k;
 
 use super::record::OperationClass;
 
+pub use fourier::*;
 pub use segment::*;
 pub use special::*;
 pub use top_k::*;
@@ -15,4 +17,4 @@ pub(crate) const MODULE: &str = "keras.src.ops.math";
 
 /// Every operation of this folder that configurations may name.
 pub(crate) const TABLES: &[&[OperationClass]] =
-    &[segment::CLASSES, special::BINARY, special::UNARY, special::CLASSES, top_k::CLASSES];
+    &[fourier::CLASSES, segment::CLASSES, special::BINARY, special::UNARY, special::CLASSES, top_k::CLASSES];

@@ -19,6 +19,11 @@ unary_operations! { MODULE;
     erf Erf |x| float(UnaryKind::Erf, x);
     /// `1 − erf(x)`, exact where it is small.
     erfc Erfc |x| float(UnaryKind::Erfc, x);
+    /// The logarithm of the determinant of positive definite matrices; NaN of others.
+    logdet Logdet |x| match ops::sign_and_log_det(x) {
+        Ok([sign, log]) => ops::r#where(ops::greater(sign, 0.0), log, f64::NAN),
+        Err(error) => Tensor::invalid(error),
+    };
     /// The inverse of [`erf`]: ±∞ at ±1, NaN beyond.
     erfinv Erfinv |x| float(UnaryKind::ErfInv, x);
 }

@@ -37,9 +37,8 @@ pub(super) fn softplus_of(x: &Tensor) -> Tensor {
     select(&positive, x, &full(x, 0.0)) + tail
 }
 
-/// `scale · x` above 0 and `scale · alpha · (eˣ − 1)` below.
-fn exponential_linear(x: &Tensor, scale: f64, alpha: f64) -> Tensor {
-    let positive = above(x, 0.0);
+/// `scale · x` where `positive` and `scale · alpha · (eˣ − 1)` elsewhere.
+fn exponential_linear(positive: Tensor, x: &Tensor, scale: f64, alpha: f64) -> Tensor {
     // The exponent is replaced above 0 so that no infinity enters the gradient.
     let exponent = select(&positive, &full(x, 0.0), x);
     let negative = unary(UnaryKind::Expm1, &exponent) * (scale * alpha);
@@ -78,7 +77,7 @@ unary_operations! { MODULE;
     hard_silu HardSilu |x| x * hard_sigmoid_of(x);
     /// `1.0507 · elu(x, 1.6733)` with the constants that keep mean 0 and variance 1 (Klambauer et al., 2017,
     /// <https://arxiv.org/abs/1706.02515>).
-    selu Selu |x| exponential_linear(x, 1.0507009873554805, 1.6732632423543772);
+    selu Selu |x| exponential_linear(compare(Direction::Ge, x, &full(x, 0.0)), x, 1.0507009873554805, 1.6732632423543772);
     /// `x − tanh x`.
     tanh_shrink TanhShrink |x| x - unary(UnaryKind::Tanh, x);
     /// `x` clipped to `[−1, 1]`.
@@ -156,7 +155,7 @@ pub fn elu(x: &Tensor, alpha: f64) -> Tensor {
 }
 
 fn compute_elu(op: &Elu, x: Tensor) -> Tensor {
-    exponential_linear(&x, 1.0, op.alpha)
+    exponential_linear(above(&x, 0.0), &x, 1.0, op.alpha)
 }
 
 /// `max(x, 0) + min(0, alpha · (exp(x/alpha) − 1))` (Keras's default for `alpha` is 1).

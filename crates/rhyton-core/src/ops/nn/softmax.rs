@@ -84,7 +84,8 @@ fn over_last(kind: &CompositeKind, x: &Tensor) -> Result<Tensor> {
     Ok(Tensor::apply(Composite { kind: kind.clone(), decomposition: Arc::new(graph) }, &[x]))
 }
 
-/// The projection of `x` onto the probability simplex along `axis` (Keras's default is −1): like softmax, but with zeros.
+/// Like softmax along `axis` (Keras's default is −1), but with zeros: near the projection of `x` onto the probability
+/// simplex, and that projection where a single element stays.
 ///
 /// # References
 /// Martins and Astudillo, *From softmax to sparsemax*, 2016, <https://arxiv.org/abs/1602.02068>.
@@ -101,7 +102,8 @@ fn compute_sparsemax(op: &Sparsemax, x: Tensor) -> Result<Tensor> {
     let support = ops::greater(&sorted - (&sums - 1.0) / ranks, 0.0);
     let over = Axes::One(axis as i64);
     let count = ops::sum(&support.cast(x.dtype()), over.clone(), true);
-    // The sum of the support is the running sum at its end: that of the support's last element.
-    let inside = ops::sum(&ops::r#where(&support, &sorted, 0.0), over, true);
+    // Keras sums the running sums of the support, where the paper has the last of them only: with a support of more than
+    // one, the result does not sum to 1. Models trained with Keras depend on it.
+    let inside = ops::sum(&ops::r#where(&support, &sums, 0.0), over, true);
     Ok(ops::maximum(&x - (inside - 1.0) / count, 0.0))
 }

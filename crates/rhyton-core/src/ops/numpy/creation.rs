@@ -12,7 +12,7 @@ use crate::nest::{Args, Nest};
 use crate::ops::axis as axis_of;
 use crate::ops::class::{float_of, operations, strong};
 use crate::ops::primitives::{filled, iota, scalar, select};
-use crate::ops::{Number, Operand, Operation, apply};
+use crate::ops::{Number, Operand, Operation, OperationClass, apply};
 use crate::promotion::{promote, result_type};
 use crate::tensor::Tensor;
 
@@ -264,6 +264,10 @@ pub fn meshgrid(x: &[Tensor], indexing: &str) -> Vec<Tensor> {
         _ => results,
     }
 }
+
+/// [`meshgrid`] as configurations name it.
+pub(crate) const MESHGRID: &[OperationClass] =
+    &[OperationClass { name: "Meshgrid", from_config: crate::ops::class::make::<Meshgrid> }];
 
 /// The class of [`meshgrid`]: the only argument is variadic, so it is none of the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
