@@ -19,8 +19,11 @@ pub fn draw(history: &History, path: &Path) -> Result<()> {
         root.fill(&WHITE).map_err(|e| failed(&e))?;
         for (area, name) in root.split_evenly((names.len().max(1), 1)).iter().zip(&names) {
             let series = [(name.to_string(), &BLUE), (format!("val_{name}"), &RED)];
-            let series: Vec<(String, Vec<f64>, &RGBColor)> =
-                series.into_iter().map(|(n, c)| (n.clone(), history.get(&n), c)).filter(|(_, v, _)| !v.is_empty()).collect();
+            let series: Vec<(String, Vec<f64>, &RGBColor)> = series
+                .into_iter()
+                .map(|(n, c)| (n.clone(), history.get(&n), c))
+                .filter(|(_, v, _)| !v.is_empty())
+                .collect();
             let values = || series.iter().flat_map(|(_, v, _)| v).copied().filter(|v| v.is_finite());
             let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
             if !low.is_finite() {

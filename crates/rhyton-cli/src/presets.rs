@@ -35,7 +35,8 @@ fn cnn(model: Model, shape: &[usize], classes: usize) -> Model {
         for _ in 0..2 {
             model = model
                 .add(Conv2D::new(filters, 3).padding(Padding::Same).use_bias(false))
-                .add(BatchNormalization::new())
+                // Epochs are short: statistics must settle within one.
+                .add(BatchNormalization::new().momentum(0.9))
                 .add(ReLU::new());
         }
         if side < 2 * SMALLEST {

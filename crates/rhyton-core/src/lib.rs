@@ -71,6 +71,8 @@ pub mod prelude {
     pub use crate::optimizers::*;
     pub use crate::regularizers::*;
     pub use crate::trainer::*;
-    pub use crate::{Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad};
+    pub use crate::{
+        Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
+    };
     pub use crate::{callbacks, layers, losses, metrics, ops};
 }

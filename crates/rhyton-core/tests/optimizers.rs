@@ -206,9 +206,8 @@ fn constraints_are_applied_after_the_update() {
 #[test]
 fn arguments_out_of_range_are_refused() {
     let w = scalar(1.0);
-    let refused = |optimizer: OptimizerRef| {
-        matches!(optimizer.build(std::slice::from_ref(&w)).unwrap_err(), Error::Argument(_))
-    };
+    let refused =
+        |optimizer: OptimizerRef| matches!(optimizer.build(std::slice::from_ref(&w)).unwrap_err(), Error::Argument(_));
     assert!(refused(SGD::new(0.1).momentum(2.0).into()));
     assert!(refused(SGD::new(0.1).clipnorm(1.0).clipvalue(1.0).into()));
     assert!(refused(SGD::new(0.1).gradient_accumulation_steps(1).into()));

@@ -117,12 +117,7 @@ pub fn read(directory: impl AsRef<Path>, options: &Options) -> Result<ImageDirec
         });
     }
     let images = read_images(&files, options.image_size, options.color_mode)?;
-    Ok(ImageDirectory {
-        images,
-        labels: Array::new([files.len()], labels),
-        class_names,
-        files,
-    })
+    Ok(ImageDirectory { images, labels: Array::new([files.len()], labels), class_names, files })
 }
 
 /// Reads the images named by `files` as one array (samples, height, width, channels) of `float32` from 0 to 255, resized as

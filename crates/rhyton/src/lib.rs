@@ -32,3 +32,8 @@ pub use rhyton_data as data;
 pub use rhyton_formats as formats;
 /// The graph of primitive operations underneath.
 pub use rhyton_ir as ir;
+
+/// The README's programs, which are tests so that they stay true.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -27,7 +27,10 @@ impl Bench {
             let timing = workload.time()?;
             if self.json {
                 let (min, median) = (round(timing.min_ms), round(timing.median_ms));
-                println!("{}", json!({"name": workload.name, "min_ms": min, "median_ms": median, "steps": timing.steps}));
+                println!(
+                    "{}",
+                    json!({"name": workload.name, "min_ms": min, "median_ms": median, "steps": timing.steps})
+                );
             } else {
                 println!("{}\t{:.3}\t{:.3}\t{}", workload.name, timing.min_ms, timing.median_ms, timing.steps);
             }

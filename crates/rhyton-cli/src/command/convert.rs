@@ -37,7 +37,12 @@ impl Convert {
                 let named = weights.iter().map(|v| Ok((v.path().to_owned(), v.array()?)));
                 arrays::write(&self.output, &named.collect::<Result<Vec<_>>>()?)?;
             }
-            _ => return Err(Error::file(&self.output, "the name says no known format; end it in .keras, .weights.h5 or .npz")),
+            _ => {
+                return Err(Error::file(
+                    &self.output,
+                    "the name says no known format; end it in .keras, .weights.h5 or .npz",
+                ));
+            }
         }
         common.say(format_args!("wrote {}", self.output.display()));
         Ok(())

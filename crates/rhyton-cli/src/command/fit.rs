@@ -10,7 +10,9 @@ use crate::arrays::Arrays;
 use crate::error::{Error, Result};
 
 #[derive(Args)]
-#[command(after_help = "Example: rhyton fit model.keras --data train.npz --epochs 5 --save tuned.keras --history history.json")]
+#[command(
+    after_help = "Example: rhyton fit model.keras --data train.npz --epochs 5 --save tuned.keras --history history.json"
+)]
 pub struct Fit {
     /// A compiled model
     model: PathBuf,
@@ -50,7 +52,10 @@ impl Fit {
         }
         let model = open(&self.model)?;
         if model.optimizer().is_none() {
-            return Err(Error::file(&self.model, "the model is not compiled with an optimizer; compile it in Keras and save it again"));
+            return Err(Error::file(
+                &self.model,
+                "the model is not compiled with an optimizer; compile it in Keras and save it again",
+            ));
         }
         let data = Arrays::read(&self.data)?.data(&model)?;
         let validation = self.validation_data.as_ref().map(|p| Arrays::read(p)?.data(&model)).transpose()?;

@@ -23,7 +23,12 @@ use crate::error::{Error, Result};
 
 /// Keras in Rust: train, evaluate, use and inspect Keras models.
 #[derive(Parser)]
-#[command(name = "rhyton", version, about, after_help = "Example: rhyton train\n         rhyton predict runs/digits/model.keras --inputs x.npz --output y.npz")]
+#[command(
+    name = "rhyton",
+    version,
+    about,
+    after_help = "Example: rhyton train\n         rhyton predict runs/digits/model.keras --inputs x.npz --output y.npz"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -131,7 +136,10 @@ fn open(path: &Path) -> Result<Model> {
         return Err(Error::file(path, "this file holds weights without a model; give the .keras file"));
     }
     if !name.ends_with(".keras") {
-        return Err(Error::file(path, "models are read from .keras files; save the model with model.save(\"….keras\")"));
+        return Err(Error::file(
+            path,
+            "models are read from .keras files; save the model with model.save(\"….keras\")",
+        ));
     }
     Ok(load_model(path)?)
 }

@@ -58,14 +58,22 @@ fn images_for(model: &Model, paths: &[PathBuf]) -> Result<Nest> {
     let inputs = model.inputs();
     let shape = match inputs.as_slice() {
         [input] if input.rank() == 4 => input.shape().clone(),
-        _ => return Err(Error::new("--inputs: images need a model with one input of shape (batch, height, width, channels)")),
+        _ => {
+            return Err(Error::new(
+                "--inputs: images need a model with one input of shape (batch, height, width, channels)",
+            ));
+        }
     };
     let size = |axis: usize, otherwise: usize| shape[axis].known().unwrap_or(otherwise);
     let colors = match size(3, 3) {
         1 => ColorMode::Grayscale,
         3 => ColorMode::Rgb,
         4 => ColorMode::Rgba,
-        n => return Err(Error::new(format!("--inputs: the model takes {n} channels, images have 1, 3 or 4; give arrays"))),
+        n => {
+            return Err(Error::new(format!(
+                "--inputs: the model takes {n} channels, images have 1, 3 or 4; give arrays"
+            )));
+        }
     };
     let images = read_images(paths, (size(1, 256), size(2, 256)), colors)?;
     Ok(images.into_arrays())

@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::{curves, presets};
 
 #[derive(Args)]
-#[command(after_help = "Example: rhyton train\n         rhyton train photos/ --model cnn --epochs 30 --output runs/photos")]
+#[command(
+    after_help = "Example: rhyton train\n         rhyton train photos/ --model cnn --epochs 30 --output runs/photos"
+)]
 pub struct Train {
     /// A built-in data set, or a directory of images, one folder a class
     #[arg(default_value = "digits")]
@@ -83,8 +85,7 @@ impl Train {
         let json = serde_json::to_string_pretty(&history)?;
         write_text(&directory.join("history.json"), &(json + "\n"))?;
         curves::draw(&history, &directory.join("curves.svg"))?;
-        let numbers: Vec<String> =
-            scores.iter().filter_map(|(n, s)| Some(format!("{n} {:.4}", s.number()?))).collect();
+        let numbers: Vec<String> = scores.iter().filter_map(|(n, s)| Some(format!("{n} {:.4}", s.number()?))).collect();
         let ended = if history.interrupted { "interrupted" } else { "trained" };
         println!(
             "{ended} {} epochs in {:.1} s; on the held-out test data: {}",
@@ -121,11 +122,18 @@ impl Train {
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for (i, label) in labels.iter().enumerate() {
             let count = &mut met[*label as usize];
-            if *count % HELD_OUT == HELD_OUT - 1 { test.push(i) } else { train.push(i) }
+            if *count % HELD_OUT == HELD_OUT - 1 {
+                test.push(i)
+            } else {
+                train.push(i)
+            }
             *count += 1;
         }
         if test.is_empty() {
-            return Err(Error::file(path, format!("{} images are too few; give at least {HELD_OUT} of a class", labels.len())));
+            return Err(Error::file(
+                path,
+                format!("{} images are too few; give at least {HELD_OUT} of a class", labels.len()),
+            ));
         }
         // Files come class by class; the share for validation is taken from the end, so classes must be mixed.
         train.sort_by_key(|&i| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));

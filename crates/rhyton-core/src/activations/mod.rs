@@ -1,8 +1,6 @@
 //! Activation functions by Keras's names.
 
 mod functions;
-#[cfg(test)]
-pub(crate) mod golden_test;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

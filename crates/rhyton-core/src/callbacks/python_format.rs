@@ -74,7 +74,7 @@ impl Spec {
             spec.fill = '0';
             spec.align = spec.align.or(Some('='));
         }
-        let mut number = |chars: &mut std::iter::Peekable<std::str::Chars>| {
+        let number = |chars: &mut std::iter::Peekable<std::str::Chars>| {
             let mut value = None;
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
                 value = Some((value.unwrap_or(0) * 10 + digit.to_digit(10)? as usize).min(WIDEST + 1));

@@ -1,7 +1,5 @@
 //! What weights are held to after each update.
 
-#[cfg(test)]
-mod golden_test;
 mod non_neg;
 mod norm;
 

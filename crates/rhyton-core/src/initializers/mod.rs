@@ -1,8 +1,6 @@
 //! How weights start.
 
 mod constant;
-#[cfg(test)]
-mod golden_test;
 mod orthogonal;
 mod random;
 mod stft;

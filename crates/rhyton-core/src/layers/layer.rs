@@ -290,6 +290,14 @@ impl InputShapes {
         }
     }
 
+    /// The size of the last axis of the first input, which most weights are made for.
+    ///
+    /// # Errors
+    /// If the first input is not one tensor, or that size is not known.
+    pub fn features(&self) -> Result<usize> {
+        super::last_size(self.first()?, "build")
+    }
+
     /// The shapes of the first input, which is a list.
     pub fn list(&self) -> Vec<&Shape> {
         self.0.values().next().map(ShapeNest::flat).unwrap_or_default()
@@ -436,7 +444,7 @@ macro_rules! keras_layer_object {
             fn class_name(&self) -> &'static str {
                 stringify!($name)
             }
-            fn own_config(&self) -> serde_json::Value {
+            fn own_config(&self) -> $crate::saving::Json {
                 $crate::saving::config_of(self)
             }
             fn share(&self) -> $crate::layers::LayerRef {

@@ -8,11 +8,10 @@ mod interpolate;
 mod layer;
 mod ranked;
 
-pub mod core;
-
 mod activations;
 mod attention;
 mod convolutional;
+mod core;
 mod merging;
 mod normalization;
 mod pooling;

@@ -10,8 +10,6 @@ mod ctc;
 mod define;
 mod focal;
 mod function;
-#[cfg(test)]
-mod golden_test;
 mod hinge;
 mod overlap;
 mod reduction;

@@ -12,8 +12,6 @@ mod confusion;
 mod correlation;
 mod define;
 mod f_score;
-#[cfg(test)]
-mod golden_test;
 mod iou;
 mod probabilistic;
 mod r2_score;

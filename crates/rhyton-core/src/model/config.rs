@@ -66,7 +66,8 @@ pub fn serialize_layer(layer: &dyn Layer) -> Value {
     object.insert("class_name".into(), layer.class_name().into());
     object.insert("config".into(), layer.config());
     object.insert("registered_name".into(), registered.into());
-    if let Some(build) = layer.build_config() {
+    // Operations have nothing to build, and Keras's classes of them do not take it.
+    if let Some(build) = layer.build_config().filter(|_| !layer.is_operation()) {
         object.insert("build_config".into(), build);
     }
     Value::Object(object)

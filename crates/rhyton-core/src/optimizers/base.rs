@@ -287,7 +287,7 @@ macro_rules! keras_optimizer {
             fn class_name(&self) -> &'static str {
                 stringify!($name)
             }
-            fn config(&self) -> serde_json::Value {
+            fn config(&self) -> $crate::saving::Json {
                 self.base.config(stringify!($name), $crate::saving::config_of(self))
             }
         }

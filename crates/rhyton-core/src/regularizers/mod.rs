@@ -1,7 +1,5 @@
 //! Penalties on weights and outputs that are added to the loss.
 
-#[cfg(test)]
-mod golden_test;
 mod orthogonal;
 mod powers;
 

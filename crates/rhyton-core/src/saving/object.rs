@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 
+/// A configuration, as a value of `serde_json`.
+pub use serde_json::Value as Json;
+
 /// An object that Keras knows by a class name and rebuilds from a configuration.
 pub trait KerasObject: std::fmt::Debug + Send + Sync {
     /// Keras's class name, `GlorotUniform`.
@@ -39,7 +42,7 @@ macro_rules! keras_object {
             fn class_name(&self) -> &'static str {
                 stringify!($name)
             }
-            fn config(&self) -> serde_json::Value {
+            fn config(&self) -> $crate::saving::Json {
                 $crate::saving::config_of(self)
             }
         }

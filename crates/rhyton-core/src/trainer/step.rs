@@ -55,19 +55,28 @@ impl Model {
     /// # Errors
     /// If the model is not compiled, or the batch does not fit it.
     pub fn default_train_step(&self, batch: &Batch) -> Result<StepLogs> {
-        let optimizer = self.optimizer().ok_or_else(|| not_compiled("fit"))?;
         let mut cx = Context::new(true);
         let y_pred = self.apply(batch.x.clone(), &mut cx)?;
         let loss = self.compute_loss(batch, &y_pred, &cx)?;
         self.track_loss(&loss, batch)?;
-        let variables = self.trainable_weights();
-        if !variables.is_empty() {
-            let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
-            let gradients = gradients(&optimizer.scale_loss(&loss), &values)?;
-            optimizer.apply(&gradients, &variables)?;
-        }
+        self.minimize(&loss)?;
         self.update_metrics(batch, &y_pred)?;
         Ok(StepLogs::new())
+    }
+
+    /// Updates the trained weights by the gradients of `loss`, with the compiled optimizer.
+    ///
+    /// # Errors
+    /// If the model is not compiled with an optimizer, or `loss` has no gradient.
+    pub fn minimize(&self, loss: &Tensor) -> Result<()> {
+        let optimizer = self.optimizer().ok_or_else(|| not_compiled("fit"))?;
+        let variables = self.trainable_weights();
+        if variables.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
+        let gradients = gradients(&optimizer.scale_loss(loss), &values)?;
+        optimizer.apply(&gradients, &variables)
     }
 
     /// Keras's evaluation step.

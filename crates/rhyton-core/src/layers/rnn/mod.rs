@@ -72,3 +72,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod conf_tmp;
