@@ -72,6 +72,3 @@ mod tests {
         }
     }
 }
-
-#[cfg(test)]
-mod conf_tmp;
