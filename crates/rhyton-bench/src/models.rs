@@ -25,14 +25,14 @@ pub(crate) fn resnet() -> Result<Model> {
     let input = Input::new([32, 32, 3]);
     let mut x = Conv2D::new(32, 3).padding(Padding::Same).call(&input);
     for (filters, stride) in [(32, 1), (64, 2), (128, 2)] {
-        let y = layers::Activation::new(Activation::Relu).call(&BatchNormalization::new().call(&x));
+        let y = layers::Activation::new(Activation::Relu).call(BatchNormalization::new().call(&x));
         let y = Conv2D::new(filters, 3).strides(stride).padding(Padding::Same).call(&y);
-        let y = layers::Activation::new(Activation::Relu).call(&BatchNormalization::new().call(&y));
+        let y = layers::Activation::new(Activation::Relu).call(BatchNormalization::new().call(&y));
         let y = Conv2D::new(filters, 3).padding(Padding::Same).call(&y);
         let shortcut = Conv2D::new(filters, 1).strides(stride).padding(Padding::Same).call(&x);
         x = Add::new().call([&y, &shortcut]);
     }
-    Model::new(&input, &Dense::new(10).call(&GlobalAveragePooling2D::new().call(&x)))
+    Model::new(&input, Dense::new(10).call(GlobalAveragePooling2D::new().call(&x)))
 }
 
 pub(crate) fn lstm() -> Result<Model> {
@@ -48,5 +48,5 @@ pub(crate) fn transformer() -> Result<Model> {
         let hidden = Dense::new(1024).activation(Activation::Gelu).call(&x);
         x = LayerNormalization::new().call(&(&x + &Dense::new(256).call(&hidden)));
     }
-    Model::new(&input, &Dense::new(10).call(&GlobalAveragePooling1D::new().call(&x)))
+    Model::new(&input, Dense::new(10).call(GlobalAveragePooling1D::new().call(&x)))
 }

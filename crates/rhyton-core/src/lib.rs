@@ -58,7 +58,9 @@ pub mod prelude {
     };
     pub use crate::constraints::*;
     pub use crate::initializers::*;
+    // Named apart, for other modules have these names, too.
     pub use crate::layers::*;
+    pub use crate::layers::{Average, Identity};
     pub use crate::losses::{
         BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy, CategoricalFocalCrossentropy,
         CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, CosineSimilarity, Dice, Hinge, Huber,
@@ -68,6 +70,7 @@ pub mod prelude {
     pub use crate::metrics::*;
     pub use crate::model::{Model, Sequential};
     pub use crate::ops::Axes;
+    pub use crate::optimizers::Step;
     pub use crate::optimizers::*;
     pub use crate::regularizers::*;
     pub use crate::trainer::*;

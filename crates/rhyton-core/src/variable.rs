@@ -22,6 +22,8 @@ struct Inner {
     ty: TensorType,
     shape: Vec<usize>,
     trainable: AtomicBool,
+    /// Whether it was made to train: what a layer that is thawed trains again.
+    made_trainable: bool,
     autocast: bool,
     regularizer: Option<RegularizerRef>,
     constraint: Option<ConstraintRef>,
@@ -56,6 +58,7 @@ impl Variable {
             ty: TensorType::new(value.dtype(), value.shape()),
             shape: value.shape().to_vec(),
             trainable: AtomicBool::new(options.trainable),
+            made_trainable: options.trainable,
             autocast: options.autocast,
             regularizer: options.regularizer,
             constraint: options.constraint,
@@ -107,6 +110,11 @@ impl Variable {
     /// Whether optimizers update it.
     pub fn trainable(&self) -> bool {
         self.0.trainable.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was made to train, however it is set now.
+    pub fn made_trainable(&self) -> bool {
+        self.0.made_trainable
     }
 
     /// Sets whether optimizers update it.

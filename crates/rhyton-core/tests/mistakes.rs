@@ -19,16 +19,16 @@ fn a_wrong_shape_names_both_shapes_and_the_place() {
     let text = message(model().predict(x));
     assert!(text.contains("[batch,4]") && text.contains("[2,5]"), "{text}");
     let layer = Dense::new(3).name("narrow");
-    layer.call(&Tensor::new([1, 4], vec![0.0f32; 4])).eval().unwrap();
-    let text = message(layer.call(&Tensor::new([1, 6], vec![0.0f32; 6])).eval());
+    layer.call(Tensor::new([1, 4], vec![0.0f32; 4])).eval().unwrap();
+    let text = message(layer.call(Tensor::new([1, 6], vec![0.0f32; 6])).eval());
     assert!(text.contains("narrow") && text.contains("[1,6]") && text.contains("[4,3]"), "{text}");
 }
 
 #[test]
 fn errors_travel_through_symbols_to_the_model() {
     let input = Input::new([4]);
-    let wrong = ops::add(&Dense::new(3).call(&input), &Dense::new(5).call(&input));
-    let text = message(Model::new(&input, &Dense::new(1).call(&wrong)));
+    let wrong = ops::add(Dense::new(3).call(&input), Dense::new(5).call(&input));
+    let text = message(Model::new(&input, Dense::new(1).call(&wrong)));
     assert!(text.contains("[batch,3]") && text.contains("[batch,5]"), "{text}");
 }
 

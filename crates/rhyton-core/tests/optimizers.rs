@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rhyton_core::optimizers::schedules::{ExponentialDecay, LearningRateSchedule, ScheduleRef};
+use rhyton_core::optimizers::schedules::{ExponentialDecay, ScheduleRef};
 use rhyton_core::optimizers::{Adam, AdamW, LossScaleOptimizer, Muon, Optimizer, OptimizerRef, SGD};
 use rhyton_core::{Array, Error, Result, Tensor, Variable, VariableOptions, jit};
 use serde_json::Value;

@@ -15,7 +15,7 @@ fn trained() -> Model {
     let input = Input::new([4]).name("features");
     let hidden = Dense::new(5).activation(Activation::Tanh).call(&input);
     let normalized = BatchNormalization::new().call(&hidden);
-    let model = Model::new(&input, &Dense::new(2).call(&(&normalized + &hidden))).unwrap();
+    let model = Model::new(&input, Dense::new(2).call(&(&normalized + &hidden))).unwrap();
     model.compile(Adam::new(0.01), "mse", ["mae"]).unwrap();
     model.fit(&data(), Fit::new().epochs(2).shuffle(false).verbose(0)).unwrap();
     model

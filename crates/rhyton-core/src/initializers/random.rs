@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Initializer;
 use crate::error::Result;
 use crate::keras_object;
+use crate::ops::Number;
 use crate::random;
 use crate::tensor::Tensor;
 
@@ -18,14 +19,14 @@ macro_rules! random_initializer {
         #[serde(deny_unknown_fields, default)]
         pub struct $name {
             seed: Option<u64>,
-            $a: f64,
-            $b: f64,
+            $a: Number,
+            $b: Number,
         }
         keras_object!($name);
 
         impl Default for $name {
             fn default() -> $name {
-                $name { seed: None, $a: $a_default, $b: $b_default }
+                $name { seed: None, $a: Number::Float($a_default), $b: Number::Float($b_default) }
             }
         }
 
@@ -37,13 +38,13 @@ macro_rules! random_initializer {
 
             #[doc = $a_doc]
             pub fn $a(mut self, $a: f64) -> $name {
-                self.$a = $a;
+                self.$a = Number::Float($a);
                 self
             }
 
             #[doc = $b_doc]
             pub fn $b(mut self, $b: f64) -> $name {
-                self.$b = $b;
+                self.$b = Number::Float($b);
                 self
             }
 
@@ -56,7 +57,7 @@ macro_rules! random_initializer {
 
         impl Initializer for $name {
             fn call(&self, shape: &[usize], dtype: DType) -> Result<Tensor> {
-                $draw(shape, self.$a, self.$b, dtype, self.seed.unwrap_or_else(random::next_seed))
+                $draw(shape, self.$a.value(), self.$b.value(), dtype, self.seed.unwrap_or_else(random::next_seed))
             }
         }
     )*};

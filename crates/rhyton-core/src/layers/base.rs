@@ -72,6 +72,9 @@ impl Base {
     /// layers, too.
     pub fn set_own_trainable(&self, trainable: bool) {
         self.0.trainable.store(trainable, Ordering::Relaxed);
+        for weight in self.lock_weights().iter().filter(|w| w.made_trainable()) {
+            weight.set_trainable(trainable);
+        }
     }
 
     /// The dtype policy.
@@ -269,6 +272,9 @@ impl NewWeight<'_> {
             constraint: self.constraint,
         };
         let variable = Variable::new(value.cast(dtype), options);
+        if self.trainable && !self.base.trainable() {
+            variable.set_trainable(false);
+        }
         self.base.track(variable.clone());
         Ok(variable)
     }

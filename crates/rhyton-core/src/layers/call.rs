@@ -114,6 +114,13 @@ pub(crate) fn first_mask(args: &Args) -> Option<Tensor> {
     args.first().ok()?.tensors().first().and_then(|t| t.mask().cloned())
 }
 
+/// The mask that a layer's `mask` argument gets: the one given, else, if the layer is called on one argument alone, the one
+/// that travels with it (with several, Keras looks for arguments such as `query_mask` instead).
+pub(crate) fn passed_mask(args: &Args) -> Option<Tensor> {
+    let arguments = args.positional.iter().chain(args.named.values()).filter(|n| !n.tensors().is_empty()).count();
+    if args.named("mask").is_some() || arguments == 1 { first_mask(args) } else { None }
+}
+
 fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
     let any = args.tensors().iter().any(|t| t.mask().is_some()) || args.named("mask").is_some();
     // What a layer that makes masks (Embedding, Masking) gives does not hang on masks of its inputs.

@@ -17,6 +17,39 @@ use crate::variable::Variable;
 /// A shared layer of any class. Clones are the same layer.
 pub type LayerRef = Arc<dyn Layer>;
 
+/// Keras's classes that count as built from the beginning, so that it stores no shapes for them.
+const BUILT_AT_ONCE: &[&str] = &[
+    "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
+    "Dropout",
+    "ELU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
+    "Identity",
+    "LeakyReLU",
+    "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
+    "ReLU",
+    "Reshape",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "UnitNormalization",
+];
+
 /// What a layer is besides its mathematics; [`keras_layer!`](crate::keras_layer) implements it for structs with a field
 /// `base: Base` that serde can read and write.
 pub trait LayerObject: fmt::Debug + Send + Sync {
@@ -134,7 +167,8 @@ pub trait Layer: LayerObject {
 
     /// What Keras stores to rebuild the weights on loading; `None` for what is not built.
     fn build_config(&self) -> Option<Value> {
-        self.base().build_config().cloned().filter(|v| !v.is_null())
+        let built_at_once = BUILT_AT_ONCE.contains(&self.class_name());
+        self.base().build_config().cloned().filter(|v| !v.is_null() && !built_at_once)
     }
 
     /// Makes the weights from what [`Layer::build_config`] gave.
@@ -150,7 +184,7 @@ pub trait Layer: LayerObject {
     fn weights(&self) -> Vec<Variable> {
         let mut weights = self.base().own_weights();
         // Keras lists what trains first, layer by layer.
-        weights.sort_by_key(|w| !w.trainable());
+        weights.sort_by_key(|w| !w.made_trainable());
         let mut inner: Vec<Variable> = self.children().iter().flat_map(|(_, l)| l.weights()).collect();
         weights.append(&mut inner);
         weights
@@ -187,8 +221,8 @@ pub trait Layer: LayerObject {
     /// What the layer saves into `model.weights.h5`, in order; its own weights unless said otherwise.
     fn saved_variables(&self) -> Vec<Variable> {
         let own = self.base().own_weights();
-        let trained = own.iter().filter(|w| w.trainable());
-        trained.chain(own.iter().filter(|w| !w.trainable())).cloned().collect()
+        let trained = own.iter().filter(|w| w.made_trainable());
+        trained.chain(own.iter().filter(|w| !w.made_trainable())).cloned().collect()
     }
 }
 

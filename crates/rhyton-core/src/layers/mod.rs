@@ -28,8 +28,8 @@ use crate::error::{Error, Result};
 
 pub use base::{Base, NewWeight};
 pub(crate) use base::{last_size, size_of};
-pub(crate) use call::first_mask;
 pub use call::{Call, call_layer};
+pub(crate) use call::{first_mask, passed_mask};
 pub use layer::{
     Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, build_layer, describe, shape_from_json,
     shape_to_json,

@@ -142,7 +142,7 @@ pub fn sparse_categorical_crossentropy(
     };
     let valid = ops::not_equal(&t, ignored);
     let t = ops::r#where(&valid, &t, 0);
-    let p = ops::r#where(&ops::expand_dims(&valid, axis), y_pred, 0.0);
+    let p = ops::r#where(ops::expand_dims(&valid, axis), y_pred, 0.0);
     let values = ops::sparse_categorical_crossentropy(&t, &p, from_logits, axis);
     ops::r#where(&valid, values, 0.0).with_mask(Some(valid))
 }

@@ -30,6 +30,5 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     };
     let labels = ops::sum(&ops::not_equal(y_true, 0).cast(DType::I32), -1, false);
     let lengths = ops::full_like(&labels, 0.0) + Tensor::from(Array::scalar(frames as i32));
-    let _ = (labels, lengths);
-    Tensor::invalid(crate::Error::unsupported("CTC", "the CTC loss is not there yet", "use another loss"))
+    ops::ctc_loss(y_true, y_pred, &labels, &lengths, 0)
 }

@@ -103,7 +103,7 @@ pub fn huber(y_true: &Tensor, y_pred: &Tensor, delta: f64) -> Tensor {
     let error = p - t;
     let size = ops::absolute(&error);
     let linear = &size * delta - 0.5 * delta * delta;
-    let values = ops::r#where(&ops::less_equal(&size, delta), ops::square(&error) * 0.5, linear);
+    let values = ops::r#where(ops::less_equal(&size, delta), ops::square(&error) * 0.5, linear);
     ops::mean(&values, -1, false)
 }
 

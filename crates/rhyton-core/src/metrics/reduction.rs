@@ -161,12 +161,15 @@ pub struct MeanMetricWrapper {
     function: Function,
 }
 
+/// Values of samples from targets and predictions.
+type Call = dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync;
+
 #[derive(Clone)]
 enum Function {
     /// One that is registered as a loss, with its arguments.
     Loss(Arc<crate::losses::LossFunctionWrapper>),
     /// One of Keras's that is a metric only, or one's own.
-    Other { name: String, call: Arc<dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync> },
+    Other { name: String, call: Arc<Call> },
 }
 
 impl fmt::Debug for MeanMetricWrapper {

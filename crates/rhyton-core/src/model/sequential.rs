@@ -39,6 +39,7 @@ impl Model {
     /// Puts `layer` on top of the stack. Given an `Input` first, each layer is built as it is added; otherwise all are
     /// when the model first meets data. On a model that is no stack, and with a layer whose name is taken, the error is
     /// kept for the next fallible call.
+    #[allow(clippy::should_implement_trait, reason = "Keras's name; nobody adds models with +")]
     pub fn add(self, layer: impl Call) -> Model {
         if let Some(stack) = self.stack() {
             crate::naming::scoped(crate::layers::Layer::name(&self), || stack.add(layer.layer_ref()));

@@ -154,3 +154,81 @@ fn operations_give_what_keras_gives() {
     assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
     assert!(count > 600, "only {count} cases: the fixtures are not all there");
 }
+
+/// Calls of functions on symbols are recorded in Keras's form: the class, the keys of its configuration, how many arguments
+/// go by position and which go by name.
+#[test]
+fn functions_record_the_calls_that_keras_records() {
+    let input = |shape: &[usize]| crate::layers::Input::new(shape.to_vec()).symbol();
+    let (x, m, v) = (input(&[3, 4]), input(&[4, 4]), input(&[]));
+    let image = input(&[5, 6, 2]);
+    let weights = ops::ones([4], None);
+    let kernel = ops::ones([2, 2, 2, 3], None);
+    let all = ops::Axes::All;
+    let recorded: Vec<(&str, Tensor)> = vec![
+        ("add", ops::add(&x, 1.0)),
+        ("absolute", ops::absolute(&x)),
+        ("where", ops::r#where(ops::greater(&x, 0), &x, 0.0)),
+        ("isclose", ops::isclose(&x, &x, 1e-5, 1e-8, false)),
+        ("clip", ops::clip(&x, 0, 1)),
+        ("average", ops::average(&x, -1, Some(&weights))),
+        ("max", ops::max(&x, all.clone(), false)),
+        ("argmax", ops::argmax(&x, Some(-1), false)),
+        ("transpose", ops::transpose(&x, all.clone())),
+        ("reshape", ops::reshape(&x, &[-1, 6])),
+        ("concatenate", ops::concatenate(&[x.clone(), x.clone()], -1)),
+        ("stack", ops::stack(&[x.clone(), x.clone()], 1)),
+        ("split", ops::split(&x, 2, -1).swap_remove(0)),
+        ("pad", ops::pad(&x, [[0, 0], [1, 1], [0, 0]], "constant", None)),
+        ("get_item", ops::get_item(&x, (.., 0))),
+        ("take", ops::take(&x, ops::arange(2, None, None, None), Some(1))),
+        ("meshgrid", ops::meshgrid(&[v.clone(), v.clone()], "xy").swap_remove(0)),
+        ("einsum", ops::einsum("bij,bkj->bik", &[&x, &x])),
+        ("matmul", ops::matmul(&m, &m)),
+        ("full_like", ops::full_like(&x, 2)),
+        ("linspace", ops::linspace(&v, &v, 3, true, None, 0)),
+        ("softmax", ops::softmax(&x, -1)),
+        ("gelu", ops::gelu(&x, true)),
+        ("one_hot", ops::one_hot(&v, 3, -1, None)),
+        ("conv", ops::conv(&image, &kernel, 1, "valid", None, 1)),
+        ("max_pool", ops::max_pool(&image, 2, None, "valid", None)),
+        ("moments", ops::moments(&x, -1, false, false).0),
+        ("batch_normalization", ops::batch_normalization(&x, &weights, &weights, -1, None, Some(&weights), 1e-3)),
+        ("layer_normalization", ops::layer_normalization(&x, Some(&weights), None, -1, None, false)),
+        ("rms_normalization", ops::rms_normalization(&x, None, -1, None)),
+        ("categorical_crossentropy", ops::categorical_crossentropy(&x, &x, false, -1)),
+        ("top_k", ops::top_k(&x, 2, true).0),
+        ("logsumexp", ops::logsumexp(&x, all, false)),
+        ("cast", ops::cast(&x, DType::I32)),
+        ("slice", ops::slice(&image, [0, 1, 2, 0], &[1, 2, 2, 2])),
+        ("rearrange", ops::rearrange(&x, "a b (c d) -> a (b c) d", &[("c", 2)])),
+        ("solve", ops::solve(&m, &m)),
+        ("rfft", ops::rfft(&x, None).0),
+        ("fft", ops::fft((&x, &x)).0),
+        ("image.resize", ops::image::resize(&image, [2, 2], "bilinear", false, Default::default(), None)),
+    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ops");
+    let mut cases = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let json: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        cases.extend(json["cases"].as_array().unwrap().iter().cloned());
+    }
+    for (function, output) in recorded {
+        let node = &output.history().unwrap_or_else(|| panic!("{function}: {output:?}")).node;
+        let found = (
+            node.layer.class_name().to_owned(),
+            node.layer.config().as_object().unwrap().keys().filter(|k| *k != "name").cloned().collect::<Vec<_>>(),
+            node.arguments.positional.len(),
+            // Lengths of axes are named freely.
+            node.arguments.named.keys().filter(|_| function != "rearrange").cloned().collect::<Vec<_>>(),
+        );
+        let form = |case: &Value| {
+            let keys = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            let named = if function == "rearrange" { vec![] } else { keys(&case["kwargs"]) };
+            let class = case["class_name"].as_str().unwrap().to_owned();
+            (class, keys(&case["config"]), case["args"].as_array().unwrap().len(), named)
+        };
+        let forms: Vec<_> = cases.iter().filter(|c| c["function"] == function).map(form).collect();
+        assert!(forms.contains(&found), "{function} is recorded as {found:?}, by Keras as one of {forms:?}");
+    }
+}

@@ -6,8 +6,10 @@
 
 pub(crate) mod class;
 pub mod core;
+mod einops;
 #[cfg(test)]
 mod fixtures;
+pub mod image;
 pub mod linalg;
 pub mod math;
 pub mod nn;
@@ -21,6 +23,7 @@ pub use operand::{Axes, Number, Operand, Sizes};
 pub use record::{Operation, OperationClass, OperationLayer, apply, apply_all};
 
 pub use self::core::*;
+pub use einops::*;
 pub use linalg::*;
 pub use math::*;
 pub use nn::*;
@@ -28,7 +31,7 @@ pub use numpy::*;
 
 /// All classes of operations that configurations may name.
 pub(crate) fn classes() -> impl Iterator<Item = &'static OperationClass> {
-    [numpy::TABLES, nn::TABLES, math::TABLES, linalg::TABLES, self::core::TABLES]
+    [numpy::TABLES, nn::TABLES, math::TABLES, linalg::TABLES, image::TABLES, &[einops::CLASSES], self::core::TABLES]
         .into_iter()
         .flatten()
         .copied()

@@ -39,6 +39,8 @@ impl Operand {
     pub fn to_nest(&self) -> Nest {
         match self {
             Operand::Tensor(t) => Nest::Tensor(t.clone()),
+            // JSON has no word for these.
+            Operand::Float(v) if !v.is_finite() => Nest::Plain(Value::from(v.to_string())),
             Operand::Float(v) => Nest::Plain(Value::from(*v)),
             Operand::Int(v) => Nest::Plain(Value::from(*v)),
             Operand::Bool(v) => Nest::Plain(Value::from(*v)),
@@ -57,6 +59,9 @@ impl Operand {
                 Some(v) => Operand::Int(v),
                 None => Operand::Float(n.as_f64().unwrap_or(f64::NAN)),
             },
+            Nest::Plain(Value::String(word)) if word.parse::<f64>().is_ok_and(|v| !v.is_finite()) => {
+                Operand::Float(word.parse().unwrap_or(f64::NAN))
+            }
             Nest::Plain(array @ Value::Array(_)) => Operand::Tensor(array_of(array)?),
             other => {
                 return Err(Error::argument(

@@ -151,7 +151,9 @@ fn clip_by_global_norm(gradients: &[Tensor], limit: f64) -> Vec<Tensor> {
     let squares = gradients.iter().map(|g| ops::sum(&ops::square(g), Axes::All, false));
     let Some(total) = squares.reduce(|a, b| a + b) else { return Vec::new() };
     let norm = ops::sqrt(&total);
-    let scale = limit * ops::minimum(1.0 / &norm, 1.0 / limit) + (&norm - &norm);
+    // 0 for a finite norm, else NaN, as TensorFlow has it.
+    let invalid = &norm * 0.0;
+    let scale = limit * ops::minimum(1.0 / &norm, 1.0 / limit) + invalid;
     gradients.iter().map(|g| g * &scale).collect()
 }
 

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::keras_optimizer;
 use crate::ops;
 use crate::ops::Axes;
+use crate::ops::Number;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
 
@@ -34,7 +35,7 @@ pub struct Muon {
     muon_a: f64,
     muon_b: f64,
     muon_c: f64,
-    adam_lr_ratio: f64,
+    adam_lr_ratio: Number,
     momentum: f64,
     ns_steps: usize,
     nesterov: bool,
@@ -63,7 +64,7 @@ impl Muon {
             muon_a: 3.4445,
             muon_b: -4.775,
             muon_c: 2.0315,
-            adam_lr_ratio: 1.0,
+            adam_lr_ratio: Number::Int(1),
             momentum: 0.95,
             ns_steps: 5,
             nesterov: true,
@@ -117,7 +118,7 @@ impl Muon {
 
     /// AdamW's learning rate over that of this optimizer; 1 unless said.
     pub fn adam_lr_ratio(mut self, adam_lr_ratio: f64) -> Muon {
-        self.adam_lr_ratio = adam_lr_ratio;
+        self.adam_lr_ratio = Number::Float(adam_lr_ratio);
         self
     }
 
@@ -204,7 +205,7 @@ impl UpdateRule for Muon {
         let lr = step.learning_rate(variable.dtype());
         if slots.len() == 2 {
             let moments = Moments { beta_1: self.adam_beta_1, beta_2: self.adam_beta_2, epsilon: self.epsilon };
-            return moments.update(step, &(lr * self.adam_lr_ratio), variable, gradient, slots);
+            return moments.update(step, &(lr * self.adam_lr_ratio.value()), variable, gradient, slots);
         }
         let m = &slots[0];
         let m = m + (gradient + m * (self.momentum - 1.0));

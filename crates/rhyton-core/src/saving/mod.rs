@@ -9,5 +9,4 @@ pub use crate::model::CustomObjects;
 pub use model::{KERAS_VERSION, load_model, load_model_with, model_from_json};
 pub use object::*;
 pub use weights::arrays_of_hdf5;
-pub(crate) use weights::format_error;
 pub use written::*;

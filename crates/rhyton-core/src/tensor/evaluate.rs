@@ -82,7 +82,7 @@ impl Export {
                     let inputs = t.node.inputs.lock().unwrap_or_else(|e| e.into_inner()).clone();
                     // Another thread may have computed the value and let go of the operands since it was looked for.
                     if let Some(array) = t.ready()
-                        && !(self.through_values && !inputs.is_empty())
+                        && (!self.through_values || inputs.is_empty())
                     {
                         self.add_value(&t, array)?;
                     } else if operands_are_in {

@@ -22,7 +22,7 @@ use crate::model::History;
 pub(crate) use evaluate::{Export, Values};
 pub use evaluate::{clear_cache, evaluate_all};
 pub use gradient::{grad, gradients, value_and_grad};
-pub use trace::{Captured, Touched, Trace, in_trace, trace_function};
+pub use trace::{Captured, Trace, in_trace, trace_function};
 pub(crate) use trace::{read as trace_read, write as trace_write};
 
 /// An n-dimensional array, or a recipe for one. Cheap to clone.

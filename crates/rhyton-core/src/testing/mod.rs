@@ -30,5 +30,5 @@ mod golden;
 mod layer;
 
 pub(crate) use close::{Tolerance, assert_close};
-pub(crate) use golden::{Case, array, cases, recorded};
+pub(crate) use golden::cases;
 pub(crate) use layer::check_layer;

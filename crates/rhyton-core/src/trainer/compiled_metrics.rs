@@ -91,7 +91,7 @@ impl CompiledMetrics {
                 None => name.to_owned(),
             };
             let own = entry.metric.name();
-            let mut name = prefixed(&own);
+            let mut name = prefixed(own);
             if counts.contains_key(&name) && entry.weighted {
                 name = prefixed(&format!("weighted_{own}"));
             }

@@ -108,6 +108,6 @@ mod tests {
 
     #[test]
     fn the_batch_cannot_be_shared() {
-        assert!(PReLU::new().shared_axes([0]).call(&Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
+        assert!(PReLU::new().shared_axes([0]).call(Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
     }
 }

@@ -85,6 +85,6 @@ mod tests {
 
     #[test]
     fn negative_arguments_are_refused() {
-        assert!(ReLU::new().threshold(-1.0).call(&Tensor::from(1.0f32)).eval().is_err());
+        assert!(ReLU::new().threshold(-1.0).call(Tensor::from(1.0f32)).eval().is_err());
     }
 }

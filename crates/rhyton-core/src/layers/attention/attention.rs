@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn one_tensor_is_refused() {
-        let error = Attention::new().call(&Tensor::new([1, 1, 1], vec![0.0f32])).eval().unwrap_err();
+        let error = Attention::new().call(Tensor::new([1, 1, 1], vec![0.0f32])).eval().unwrap_err();
         assert!(matches!(error, Error::Argument(_)), "{error}");
     }
 }

@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_call_without_value_is_refused() {
-        let error = MultiHeadAttention::new(1, 2).call(&Tensor::new([1, 2, 2], vec![0.0f32; 4])).eval().unwrap_err();
+        let error = MultiHeadAttention::new(1, 2).call(Tensor::new([1, 2, 2], vec![0.0f32; 4])).eval().unwrap_err();
         assert!(error.to_string().contains("value"), "{error}");
     }
 }

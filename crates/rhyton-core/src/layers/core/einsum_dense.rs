@@ -155,7 +155,7 @@ impl EinsumDense {
         };
         let letters = |term: &str| !term.is_empty() && term.chars().all(|c| c.is_ascii_alphabetic());
         let (input, output) = (bare(input), bare(output));
-        if !elided_matches || ![&input, kernel, &output].into_iter().all(|t| letters(t)) {
+        if !elided_matches || ![&input, kernel, &output].into_iter().all(letters) {
             return Err(self.wrong("it has another form"));
         }
         let elided = shape.rank().checked_sub(input.len()).ok_or_else(|| {

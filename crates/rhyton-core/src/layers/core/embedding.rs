@@ -123,7 +123,7 @@ pub(super) fn look_up(base: &Base, indices: &Tensor) -> Result<Tensor> {
     let indices =
         if matches!(indices.dtype(), DType::I32 | DType::I64) { indices.clone() } else { indices.cast(DType::I32) };
     // Converted after the look-up: the gradients of rows that occur often are summed in the dtype of the table.
-    let rows = ops::take(&base.variable("embeddings")?.value(), &indices.without_mask(), Some(0));
+    let rows = ops::take(&base.variable("embeddings")?.value(), indices.without_mask(), Some(0));
     rows.check().map(|t| t.cast(base.compute_dtype()))
 }
 
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_is_refused() {
-        let error = Embedding::new(0, 2).call(&Tensor::new([1], vec![0i32])).eval().unwrap_err();
+        let error = Embedding::new(0, 2).call(Tensor::new([1], vec![0i32])).eval().unwrap_err();
         assert!(matches!(error, Error::Argument(_)), "{error}");
     }
 }

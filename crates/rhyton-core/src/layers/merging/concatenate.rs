@@ -93,7 +93,7 @@ impl Layer for Concatenate {
         let full = |x: &&Tensor| match x.mask() {
             None => ops::ones_like(x).cast(DType::Bool),
             Some(mask) if mask.rank() < x.rank() => {
-                ops::logical_or(&ops::expand_dims(mask, -1), &ops::zeros_like(x).cast(DType::Bool))
+                ops::logical_or(ops::expand_dims(mask, -1), ops::zeros_like(x).cast(DType::Bool))
             }
             Some(mask) => mask.clone(),
         };

@@ -157,7 +157,7 @@ fn difference(inputs: &[Tensor]) -> Result<Tensor> {
 /// The mask of `x` at its own shape.
 fn full_mask(x: &Tensor) -> Option<Tensor> {
     let mask = x.mask()?.cast(DType::Bool);
-    Some(ops::logical_or(&ops::expand_dims(&mask, -1), &ops::zeros_like(x).cast(DType::Bool)))
+    Some(ops::logical_or(ops::expand_dims(&mask, -1), ops::zeros_like(x).cast(DType::Bool)))
 }
 
 /// Masked factors are 1; where all are masked the product is 0.

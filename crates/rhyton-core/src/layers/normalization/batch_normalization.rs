@@ -272,7 +272,7 @@ mod tests {
         let mut config = crate::layers::Layer::config(&BatchNormalization::new());
         config["renorm"] = json!(true);
         let layer = crate::layers::make::<BatchNormalization>(config).unwrap();
-        let error = layer.call(&Tensor::new([1, 1], vec![1.0f32])).eval().unwrap_err();
+        let error = layer.call(Tensor::new([1, 1], vec![1.0f32])).eval().unwrap_err();
         assert!(matches!(error, Error::Unsupported(_)), "{error}");
     }
 }

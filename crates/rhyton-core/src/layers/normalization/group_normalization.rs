@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn features_must_divide_into_groups() {
-        let error = GroupNormalization::new().groups(2).call(&Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
+        let error = GroupNormalization::new().groups(2).call(Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
         assert!(error.to_string().contains("groups"), "{error}");
     }
 }

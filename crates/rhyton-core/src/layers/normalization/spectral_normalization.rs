@@ -145,13 +145,13 @@ mod tests {
     #[test]
     fn a_kernel_of_zeros_stays() {
         let layer = SpectralNormalization::new(Dense::new(2).kernel_initializer(Zeros::default()));
-        let y = layer.call(Args::new(&Tensor::new([1, 2], vec![1.0f32; 2])).with("training", json!(true)));
+        let y = layer.call(Args::new(Tensor::new([1, 2], vec![1.0f32; 2])).with("training", json!(true)));
         assert_eq!(y.to_vec::<f32>().unwrap(), [0.0, 0.0]);
     }
 
     #[test]
     fn a_layer_without_kernel_is_refused() {
-        let error = SpectralNormalization::new(Flatten::new()).call(&Tensor::new([1, 1], vec![1.0f32])).eval();
+        let error = SpectralNormalization::new(Flatten::new()).call(Tensor::new([1, 1], vec![1.0f32])).eval();
         assert!(error.unwrap_err().to_string().contains("kernel"));
     }
 }

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_window_larger_than_the_input_is_refused() {
-        let error = MaxPooling1D::new(3).call(&Tensor::new([1, 2, 1], vec![1.0f32, 2.0])).eval().unwrap_err();
+        let error = MaxPooling1D::new(3).call(Tensor::new([1, 2, 1], vec![1.0f32, 2.0])).eval().unwrap_err();
         assert!(error.to_string().contains("does not fit"), "{error}");
     }
 }

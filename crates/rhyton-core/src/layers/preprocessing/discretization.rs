@@ -181,7 +181,7 @@ impl Layer for Discretization {
         let depth = boundaries.len() + 1;
         let boundaries = Tensor::from(Array::new([depth - 1], boundaries).cast(DType::F32));
         // NaN is below no boundary: it goes into the last bin, as in TensorFlow.
-        let above = ops::logical_not(&ops::less(&ops::expand_dims(&x, -1), &boundaries));
+        let above = ops::logical_not(ops::less(ops::expand_dims(&x, -1), &boundaries));
         let bins = ops::sum(&above.cast(DType::I32), -1, false);
         let dtype = if self.output_mode == OutputMode::Int { DType::I32 } else { self.base.compute_dtype() };
         Ok(encode(&bins, self.output_mode, depth, dtype, None)?.into())
@@ -223,7 +223,7 @@ mod tests {
         // keras.layers.Discretization(num_bins=4, epsilon=0.1).adapt((np.arange(37) * 11 % 37) / 4), Keras 3.15.1.
         let data: Vec<f64> = (0..37).map(|i| (i * 11 % 37) as f64 / 4.0).collect();
         let layer = Discretization::quantiles(4).epsilon(0.1);
-        assert!(layer.call(&Tensor::from(1.0f32)).eval().is_err());
+        assert!(layer.call(Tensor::from(1.0f32)).eval().is_err());
         layer.adapt(&Array::new([37], data)).unwrap();
         let expected = [2.000_000_238_418_579, 4.250_000_476_837_158, 6.5];
         for (a, e) in layer.boundaries().unwrap().iter().zip(expected) {

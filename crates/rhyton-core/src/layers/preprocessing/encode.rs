@@ -36,7 +36,7 @@ pub(super) fn encode(
     let one_hot = |indices: &Tensor| {
         let numbers: Vec<i32> = (0..depth as i32).collect();
         let numbers = Tensor::from(Array::new([depth], numbers).cast(indices.dtype()));
-        ops::equal(&ops::expand_dims(indices, -1), &numbers).cast(dtype)
+        ops::equal(ops::expand_dims(indices, -1), &numbers).cast(dtype)
     };
     let examples = if indices.rank() > 1 { 1 } else { 0 };
     let encoded = match mode {

@@ -163,7 +163,7 @@ impl Layer for Normalization {
         }
         self.base.add_weight("mean", sizes.clone()).initializer(Zeros {}).trainable(false).add()?;
         self.base.add_weight("variance", sizes).initializer(Ones {}).trainable(false).add()?;
-        self.base.add_weight("count", []).initializer(Zeros {}).dtype(DType::I32).trainable(false).add()?;
+        self.base.add_weight("count", []).initializer(Zeros {}).dtype(DType::I64).trainable(false).add()?;
         Ok(())
     }
 
@@ -203,6 +203,6 @@ mod tests {
 
     #[test]
     fn mean_and_variance_go_together() {
-        assert!(Normalization::new().mean([1.0]).call(&Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
+        assert!(Normalization::new().mean([1.0]).call(Tensor::new([1, 1], vec![1.0f32])).eval().is_err());
     }
 }

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn something_must_be_left() {
-        let error = Cropping1D::default().call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = Cropping1D::default().call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("leaves nothing"), "{error}");
     }
 }

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn dims_must_be_a_permutation() {
-        assert!(Permute::new([1, 1]).call(&Tensor::new([1, 1, 1], vec![0.0f32])).eval().is_err());
-        assert!(Permute::new([2, 1]).call(&Tensor::new([1, 1], vec![0.0f32])).eval().is_err());
+        assert!(Permute::new([1, 1]).call(Tensor::new([1, 1, 1], vec![0.0f32])).eval().is_err());
+        assert!(Permute::new([2, 1]).call(Tensor::new([1, 1], vec![0.0f32])).eval().is_err());
     }
 }

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_count_of_elements_must_stay() {
-        let error = Reshape::new([4]).call(&Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
+        let error = Reshape::new([4]).call(Tensor::new([1, 3], vec![0.0f32; 3])).eval().unwrap_err();
         assert!(error.to_string().contains("differ"), "{error}");
     }
 }

@@ -218,6 +218,6 @@ mod tests {
 
     #[test]
     fn a_size_of_0_is_refused() {
-        assert!(UpSampling1D::new(0).call(&Tensor::new([1, 1, 1], vec![0.0f32])).eval().is_err());
+        assert!(UpSampling1D::new(0).call(Tensor::new([1, 1, 1], vec![0.0f32])).eval().is_err());
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::inner::InnerLayer;
-use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerRef, build_layer, call_layer, first_mask};
+use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerRef, build_layer, call_layer, passed_mask};
 use crate::model::{deserialize_layer, serialize_layer};
 use crate::nest::{Args, Nest};
 use crate::tensor::Tensor;
@@ -193,9 +193,9 @@ impl Layer for Bidirectional {
 
     fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let pair = self.pair()?;
-        let x = inputs.tensor()?.with_mask(first_mask(inputs));
+        let x = inputs.tensor()?.with_mask(passed_mask(inputs));
         let states: Vec<&Tensor> = inputs.get(1, "initial_state").map(Nest::tensors).unwrap_or_default();
-        if states.len() % 2 != 0 {
+        if !states.len().is_multiple_of(2) {
             return Err(Error::argument(
                 "initial_state",
                 format!("{} states for two layers", states.len()),
@@ -263,10 +263,9 @@ mod tests {
     #[test]
     fn layers_of_one_direction_are_refused() {
         let layer = Bidirectional::new(GRU::new(2)).backward_layer(GRU::new(2));
-        let error = layer.call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = layer.call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("same direction"), "{error}");
-        let error =
-            Bidirectional::new(Dense::new(2)).call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = Bidirectional::new(Dense::new(2)).call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("not recurrent"), "{error}");
     }
 }

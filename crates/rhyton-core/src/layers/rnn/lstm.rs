@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn the_forget_gate_starts_open() {
         let layer = LSTM::new(1);
-        layer.call(&Tensor::new([1, 1, 1], vec![1.0f32])).check().unwrap();
+        layer.call(Tensor::new([1, 1, 1], vec![1.0f32])).check().unwrap();
         let bias = layer.weights()[2].array().unwrap();
         assert_eq!(bias.as_slice::<f32>().unwrap(), [0.0, 1.0, 0.0, 0.0]);
     }
@@ -350,11 +350,11 @@ mod tests {
         let input = Input::open([None, Some(2)]);
         let hidden = LSTM::new(3).return_sequences(true).call(&input);
         assert_eq!(hidden.shape().to_string(), "[batch,d1,3]");
-        let outputs = Bidirectional::new(GRU::new(2)).call(&TimeDistributed::new(Dense::new(2)).call(&hidden));
+        let outputs = Bidirectional::new(GRU::new(2)).call(TimeDistributed::new(Dense::new(2)).call(&hidden));
         assert_eq!(outputs.shape().to_string(), "[batch,4]");
         let model = Model::new(&input, &outputs).unwrap();
         for time in [1, 5] {
-            let y = model.apply(&Tensor::new([2, time, 2], vec![0.5f32; 4 * time]), &mut Context::default()).unwrap();
+            let y = model.apply(Tensor::new([2, time, 2], vec![0.5f32; 4 * time]), &mut Context::default()).unwrap();
             assert_eq!(y.single().unwrap().eval().unwrap().shape(), [2, 4]);
         }
     }

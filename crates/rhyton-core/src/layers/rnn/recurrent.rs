@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rhyton_ir::op::Reverse;
 use rhyton_ir::{Array, DType, Shape};
 
-use super::super::{Context, InputShapes, Layer, LayerRef, build_layer, first_mask};
+use super::super::{Context, InputShapes, Layer, LayerRef, build_layer, passed_mask};
 use super::cell::{as_cell, zero_states};
 use super::looping::Loop;
 use crate::error::{Error, Result};
@@ -177,7 +177,7 @@ pub(super) fn forward(layer: &dyn Recurrent, inputs: &Args, cx: &mut Context) ->
         cell,
         step: step.as_ref(),
         inputs: step.project(&time_major(x))?,
-        mask: first_mask(inputs).map(|m| time_major_mask(&m, x)).transpose()?,
+        mask: passed_mask(inputs).map(|m| time_major_mask(&m, x)).transpose()?,
         states,
         from_zeros,
         length,

@@ -102,7 +102,7 @@ mod tests {
         #[serde(skip)]
         base: Base,
     }
-    crate::keras_layer!(Sum);
+    crate::keras_layer_object!(Sum);
 
     impl Layer for Sum {
         fn build(&self, _: &InputShapes) -> Result<()> {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_no_cell_is_refused() {
-        let error = RNN::new(Dense::new(2)).call(&Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
+        let error = RNN::new(Dense::new(2)).call(Tensor::new([1, 2, 1], vec![0.0f32; 2])).eval().unwrap_err();
         assert!(error.to_string().contains("is not a cell"), "{error}");
     }
 }

@@ -307,13 +307,13 @@ mod tests {
         let first = layer.call(&x).to_vec::<f32>().unwrap();
         layer.call(&input).check().unwrap();
         assert_ne!(layer.call(&x).to_vec::<f32>().unwrap(), first, "the states of the first call are kept");
-        let error = layer.call(&Tensor::new([2, 2, 1], vec![0.5f32; 4])).eval().unwrap_err();
+        let error = layer.call(Tensor::new([2, 2, 1], vec![0.5f32; 4])).eval().unwrap_err();
         assert!(matches!(error, Error::Shape(_)), "{error}");
     }
 
     #[test]
     fn sequences_of_rank_2_are_refused() {
-        let error = SimpleRNN::new(2).call(&Tensor::new([2, 3], vec![0.0f32; 6])).eval().unwrap_err();
+        let error = SimpleRNN::new(2).call(Tensor::new([2, 3], vec![0.0f32; 6])).eval().unwrap_err();
         assert!(matches!(error, Error::Shape(_)), "{error}");
     }
 }

@@ -4,9 +4,11 @@ mod activation;
 mod attention;
 mod convolution;
 mod crossentropy;
+mod ctc;
 mod encoding;
 mod normalization;
 mod pooling;
+mod rearrangement;
 mod softmax;
 mod window;
 
@@ -16,9 +18,11 @@ pub use activation::*;
 pub use attention::*;
 pub use convolution::*;
 pub use crossentropy::*;
+pub use ctc::*;
 pub use encoding::*;
 pub use normalization::*;
 pub use pooling::*;
+pub use rearrangement::*;
 pub use softmax::*;
 
 /// The Python module of these operations.
@@ -31,8 +35,10 @@ pub(crate) const TABLES: &[&[OperationClass]] = &[
     attention::CLASSES,
     convolution::CLASSES,
     crossentropy::CLASSES,
+    ctc::CLASSES,
     encoding::CLASSES,
     normalization::CLASSES,
     pooling::CLASSES,
+    rearrangement::CLASSES,
     softmax::CLASSES,
 ];

@@ -57,7 +57,7 @@ unary_operations! { MODULE;
     /// `eˣ`.
     exp Exp |x| float(UnaryKind::Exp, x);
     /// `2ˣ`.
-    exp2 Exp2 |x| super::power(2.0, &x.cast(float_of(x.dtype())));
+    exp2 Exp2 |x| super::power(2.0, x.cast(float_of(x.dtype())));
     /// `eˣ − 1`, exact near 0.
     expm1 Expm1 |x| float(UnaryKind::Expm1, x);
     /// `ln x`; −∞ at 0, NaN below.

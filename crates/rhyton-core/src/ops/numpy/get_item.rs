@@ -352,8 +352,8 @@ impl Selection {
                 return Ok(());
             }
             // From `start` down to `stop + 1`: the reversed slice, beginning at its smallest element.
-            let count =
-                (start - stop).max(0) as usize / stride + usize::from((start - stop).max(0) as usize % stride > 0);
+            let count = (start - stop).max(0) as usize / stride
+                + usize::from(!((start - stop).max(0) as usize).is_multiple_of(stride));
             if count == 0 {
                 self.push(0, Dim::Known(0), 1);
                 return Ok(());

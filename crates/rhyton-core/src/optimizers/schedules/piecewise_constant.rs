@@ -63,7 +63,7 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
         let mut rate = scalar(self.values[0], DType::F32);
         for (boundary, value) in self.boundaries.iter().zip(&self.values[1..]) {
             let boundary = if step.dtype().is_float() { *boundary } else { boundary.trunc() };
-            let after = compare(step, Direction::Gt, &scalar(boundary, step.dtype()));
+            let after = compare(step, Direction::Gt, scalar(boundary, step.dtype()));
             rate = select(&after, *value, &rate);
         }
         Ok(rate)
