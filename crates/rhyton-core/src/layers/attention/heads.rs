@@ -195,7 +195,8 @@ impl Attend<'_> {
         if let Some(mask) = mask {
             args = args.with("mask", self.expanded(&mask, scores.rank()));
         }
-        let weights = call_layer(&self.parts.softmax.share(), args, cx)?.single()?.without_mask();
+        // The mask stays with the weights, as Keras's softmax layer leaves it.
+        let weights = call_layer(&self.parts.softmax.share(), args, cx)?.single()?.clone();
         let kept = if self.dropout > 0.0 {
             call_layer(&self.parts.dropout.share(), Args::new(&weights), cx)?.single()?.clone()
         } else {

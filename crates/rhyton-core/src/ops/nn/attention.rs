@@ -87,6 +87,10 @@ fn compute(
     };
     let scores = Shape::from(vec![query.dim(0), query.dim(2), query.dim(1), key.dim(1)]);
     let mut offset = bias.map(|bias| bias.cast(wide));
+    let sees_any = match &mask {
+        Some(mask) => Some(sees_any(mask, op.is_causal, &scores)?),
+        None => None,
+    };
     if let Some(mask) = mask {
         let base = offset.unwrap_or_else(|| crate::ops::primitives::scalar(wide, 0.0));
         offset = Some(ops::r#where(&mask, &base, MASKED));
@@ -103,7 +107,28 @@ fn compute(
         }
     }
     let kind = CompositeKind::Attention { scale, causal: op.is_causal, bias: bias.is_some() };
-    Ok(composite(kind, &[Some(&query), Some(&key), Some(&value), bias.as_ref()], &scores)?.check()?.cast(dtype))
+    let mut output = composite(kind, &[Some(&query), Some(&key), Some(&value), bias.as_ref()], &scores)?;
+    if let Some(sees_any) = sees_any {
+        // Equal scores, whatever query and key are: these get no gradient, unlike through a score that is offset.
+        output = ops::r#where(&sees_any, &output, ops::mean(&value, 1, true));
+    }
+    Ok(output.check()?.cast(dtype))
+}
+
+/// Whether a query sees a key at all: `(batch, target, heads, 1)`, or 1 where the mask is the same for all.
+fn sees_any(mask: &Tensor, causal: bool, scores: &Shape) -> Result<Tensor> {
+    let mut mask = mask.cast(DType::Bool);
+    if causal {
+        let plane = Shape::from(vec![scores[2].clone(), scores[3].clone()]);
+        let [target, source] = [0, 1].map(|axis| crate::ops::primitives::iota(DType::I32, plane.clone(), axis));
+        mask = ops::logical_and(&mask, ops::less_equal(&source, &target));
+    }
+    let ones = vec![Dim::Known(1); 4usize.saturating_sub(mask.check()?.rank())];
+    let mask = crate::ops::primitives::reshaped(
+        &mask,
+        ones.into_iter().chain(mask.shape().iter().cloned()).collect::<Shape>(),
+    );
+    ops::transpose(&ops::any(&mask, 3, true), [0, 2, 1, 3]).check().cloned()
 }
 
 fn composite(kind: CompositeKind, operands: &[Option<&Tensor>], scores: &Shape) -> Result<Tensor> {
