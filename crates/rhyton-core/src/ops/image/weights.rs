@@ -55,7 +55,12 @@ pub(super) fn weights(kernel: Kernel, from: usize, to: usize, antialias: bool) -
     let width = if antialias { scale.max(1.0) } else { 1.0 };
     let mut values = vec![0.0f64; to * from];
     for (i, row) in values.chunks_mut(from.max(1)).enumerate() {
-        let centre = (i as f64 + 0.5) * scale;
+        let mut centre = (i as f64 + 0.5) * scale;
+        if kernel == Kernel::Cubic && !antialias {
+            // TensorFlow looks the cubic up in a table of 1024 steps between two elements.
+            let place = centre - 0.5;
+            centre = place.floor() + ((place - place.floor()) * 1024.0).round_ties_even() / 1024.0 + 0.5;
+        }
         let reach = kernel.radius() * width;
         let first = (centre - reach - 0.5).ceil().max(0.0) as usize;
         let last = ((centre + reach - 0.5).floor().max(0.0) as usize).min(from.saturating_sub(1));
