@@ -129,13 +129,6 @@ fn close(actual: &Array, expected: &Array) -> Result<(), String> {
     Ok(())
 }
 
-/// Functions that do not agree with Keras in all cases yet: the name, what the configurations have in common, and why.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    ("image.resize", "bicubic", "bicubic weights differ from TensorFlow's"),
-    ("cholesky", "upper", "the gradient goes to the lower triangle; TensorFlow's is symmetric"),
-    ("quantile", "linear", "TensorFlow gives a gradient by the quantiles, too"),
-];
-
 #[test]
 fn operations_give_what_keras_gives() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ops");
@@ -147,11 +140,6 @@ fn operations_give_what_keras_gives() {
         for case in json["cases"].as_array().unwrap() {
             count += 1;
             if let Err(error) = Case::of(case).and_then(|c| c.check()) {
-                let function = case["function"].as_str().unwrap_or_default();
-                let config = case["config"].to_string();
-                if EXCEPTIONS.iter().any(|(f, part, _)| *f == function && config.contains(part)) {
-                    continue;
-                }
                 let text = |v: &Value| v.to_string().chars().take(160).collect::<String>();
                 let name = file.file_stem().unwrap().to_string_lossy();
                 failures.push(format!(

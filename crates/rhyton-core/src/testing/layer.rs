@@ -33,27 +33,12 @@ pub(crate) fn check_layer(name: &str) {
             failures.push((i, failure));
         }
     }
-    if let Some((_, reason)) = EXCEPTIONS.iter().find(|(file, _)| *file == name) {
-        assert!(!failures.is_empty(), "{name}.json passes now; take it off the list of exceptions: {reason}");
-        return;
-    }
     let numbers: Vec<usize> = failures.iter().map(|(i, _)| *i).collect();
     if let Some((_, failure)) = failures.into_iter().next() {
         eprintln!("{name}.json: cases {numbers:?} fail");
         std::panic::resume_unwind(failure);
     }
 }
-
-/// Layers of which some case does not agree with Keras yet, and why; one whose cases all agree must be taken off.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("category_encoding", "build_config holds both shapes where weights are passed, Keras's the first alone"),
-    ("conv2d", "channels first with a bias: the executor adds the bias of another channel"),
-    ("group_query_attention", "masks of query and value are used where Keras finds none"),
-    ("masking", "the differences step over values that equal the mask value"),
-    ("multi_head_attention", "masks of query and value are used where Keras finds none"),
-    ("separable_conv", "channels first with a bias: the executor adds the bias of another channel"),
-    ("spatial_dropout", "differences in float32 are too coarse for the tolerance"),
-];
 
 struct Check<'c> {
     case: &'c Case,

@@ -1,9 +1,9 @@
 //! Reductions over one axis of a `(outer, len, inner)` array: sums, products, extremes, logical ones, and where the
 //! extremes are. Axes that are neighbours join into one; others are reduced one after the other.
 //!
-//! With `inner` 1 the elements of a sum are neighbours: blocks of [`BLOCK`] go to 64 (16 for short rows) accumulators,
+//! With `inner` 1 the elements of a sum are neighbours: blocks of `BLOCK` go to 64 (16 for short rows) accumulators,
 //! which are added as a tree, and blocks are added in pairs. With `inner` above 1 the accumulators are the columns:
-//! rows are added one after the other in blocks of [`ROWS`], and the blocks in order. Either way the error of a sum grows
+//! rows are added one after the other in blocks of `ROWS`, and the blocks in order. Either way the error of a sum grows
 //! slowly and no sum waits for the one before. How it is split depends on the sizes alone.
 
 use rhyton_ir::op::ReduceKind;

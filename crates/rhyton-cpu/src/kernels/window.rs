@@ -7,7 +7,7 @@
 //!
 //! The gradient of an extreme sends each value back to one element of its window: the first in row-major order that is
 //! largest (smallest); a NaN is larger (smaller) than all; padding never is. Windows overlap, so a batch element and
-//! [`RUN`] channels are one task, which goes through the windows in order: sums are the same for any number of threads.
+//! `RUN` channels are one task, which goes through the windows in order: sums are the same for any number of threads.
 
 use rhyton_ir::op::ReduceKind;
 

@@ -27,7 +27,11 @@ pub fn cholesky(x: &Tensor, upper: bool) -> Tensor {
 }
 
 fn compute_cholesky(op: &Cholesky, x: Tensor) -> Result<Tensor> {
-    let factor = Tensor::apply(CholeskyPrimitive, &[&square_matrices("cholesky", &x)?]);
+    let x = square_matrices("cholesky", &x)?;
+    // Only the lower triangle counts, but its gradient goes to both by halves, as TensorFlow has it.
+    let halves = (&x + transposed(&x)) * 0.5;
+    let symmetric = &halves + ops::stop_gradient(&(&x - &halves));
+    let factor = Tensor::apply(CholeskyPrimitive, &[&symmetric]);
     Ok(if op.upper { transposed(&factor) } else { factor })
 }
 

@@ -10,7 +10,7 @@
 //! one dimension with dilation `l`, position `o` and tap `k` meet element `(o·s + k·d − p) / l` if that is whole;
 //! positions `l / gcd(s, l)` apart meet the same taps, which are `l / gcd(d, l)` apart.
 //!
-//! Convolutions in which each channel sees only itself have kernels of their own, see [`channelwise`].
+//! Convolutions in which each channel sees only itself have kernels of their own, see `channelwise`.
 
 pub(crate) mod channelwise;
 #[cfg(test)]

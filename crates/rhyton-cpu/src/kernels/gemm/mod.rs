@@ -1,14 +1,14 @@
 //! Products of matrices: `C = A · B` or `C += A · B`, in batches, with an epilogue on blocks of C that are still in cache.
 //!
 //! A and B are [`View`]s, so that the same loops serve strided and transposed matrices and convolutions. The driver cuts
-//! C into blocks, one a task; a task walks over K in blocks of about [`BLOCK_K`] and, inside, over panels of B and the
-//! rows of A (see [`micro`]). B is packed once into panels of the micro-kernel's width, unless so few rows of A use it
+//! C into blocks, one a task; a task walks over K in blocks of about `BLOCK_K` and, inside, over panels of B and the
+//! rows of A (see `micro`). B is packed once into panels of the micro-kernel's width, unless so few rows of A use it
 //! that it is better read in place. A is read in place where neighbours along K are neighbours in memory, else the
 //! task packs its block.
 //!
 //! Where C is small and K long (the gradient of a kernel) there are too few blocks of C to share, so K is split into
 //! chunks whose number depends on the sizes alone, each chunk's product goes to a buffer of its own, and those are added
-//! in order. With a handful of rows and both operands contiguous along K, each element is a dot product (see [`dots`]).
+//! in order. With a handful of rows and both operands contiguous along K, each element is a dot product (see `dots`).
 //!
 //! The order in which the products of an element are added depends on the sizes, the layout and the instruction set, not
 //! on the number of threads.
