@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_images_are_cropped() {
-        let error = CenterCrop::new(1, 1).call(&Tensor::new([2, 2], vec![0.0f32; 4])).eval().unwrap_err();
+        let error = CenterCrop::new(1, 1).call(Tensor::new([2, 2], vec![0.0f32; 4])).eval().unwrap_err();
         assert!(error.to_string().contains("no image"), "{error}");
     }
 }
