@@ -3,9 +3,9 @@
 use rhyton_cpu::CpuBackend;
 use rhyton_cpu::isa::Isa;
 use rhyton_ir::backend::{Backend, CompileOptions};
-use rhyton_ir::op::{Constant, Sample};
+use rhyton_ir::op::{BinaryKind, Constant, ConvDims, Convolution, Sample, UnaryKind};
 use rhyton_ir::random_graph::{RandomGraph, random_graph};
-use rhyton_ir::{Array, DType, Graph, Op, TensorType, interpret};
+use rhyton_ir::{Array, Builder, DType, Graph, Op, TensorType, interpret};
 
 /// Relative tolerance of a dtype: some tens of roundings, in the scale of the data.
 fn tolerance(dtype: DType) -> f64 {
@@ -140,6 +140,76 @@ fn samples_run_in_other_dtypes() {
                     );
                 }
             }
+        }
+    }
+}
+
+/// The sample's result plus a bias along `axis`, then an activation: what runs on finished tiles.
+fn with_epilogue(sample: &Sample, axis: usize) -> (Graph, Vec<Array>) {
+    let mut graph = Graph::new();
+    let mut inputs = sample.inputs.clone();
+    let mut operands: Vec<_> = inputs.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
+    let result = graph.push(sample.op.clone(), &operands).unwrap();
+    let ty = graph.ty(result).clone();
+    let features = ty.shape[axis].known().unwrap();
+    let bias = Array::new([features], (0..features).map(|i| i as f64 * 0.3 - 1.0).collect::<Vec<f64>>()).cast(ty.dtype);
+    operands.push(graph.parameter(TensorType::new(ty.dtype, bias.shape())));
+    inputs.push(bias);
+    let mut b = Builder::new(&mut graph);
+    let bias = b.broadcast(operands[operands.len() - 1], ty.shape.clone(), &[axis]);
+    let sum = b.add(result, bias);
+    let zero = b.zeros_like(sum);
+    let rectified = b.binary(BinaryKind::Maximum, sum, zero);
+    let squashed = b.unary(UnaryKind::Tanh, sum);
+    b.finish().unwrap();
+    graph.set_outputs(vec![rectified, squashed]);
+    (graph, inputs)
+}
+
+#[test]
+fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
+    let backends = backends();
+    let floats = |shape: &[usize]| {
+        let n = shape.iter().product::<usize>();
+        Array::new(shape, (0..n).map(|i| ((i * 11) % 17) as f32 * 0.2 - 1.5).collect::<Vec<f32>>())
+    };
+    let channels_first = Convolution {
+        dims: ConvDims {
+            lhs_batch: 0,
+            lhs_feature: 1,
+            lhs_spatial: vec![2, 3],
+            out_batch: 0,
+            out_feature: 1,
+            out_spatial: vec![2, 3],
+            ..ConvDims::channels_last(2)
+        },
+        strides: vec![1, 1],
+        padding: vec![(1, 1), (1, 1)],
+        lhs_dilation: vec![1, 1],
+        rhs_dilation: vec![1, 1],
+        feature_groups: 1,
+        batch_groups: 1,
+    };
+    let strided = Convolution { strides: vec![2, 1], ..channels_first.clone() };
+    let last = Convolution { dims: ConvDims::channels_last(2), ..channels_first.clone() };
+    let mut samples = Vec::new();
+    for (images, kernel) in
+        [([3, 2, 4, 4], [3, 3, 2, 4]), ([2, 3, 9, 7], [3, 3, 3, 33]), ([2, 8, 17, 19], [3, 3, 8, 5])]
+    {
+        for op in [&channels_first, &strided] {
+            samples.push(Sample::new(op.clone(), [floats(&images), floats(&kernel)]));
+        }
+        let [n, c, h, w] = images;
+        samples.push(Sample::new(last.clone(), [floats(&[n, h, w, c]), floats(&kernel)]));
+    }
+    let contracts = |s: &Sample| matches!(s.op, Op::Convolution(_) | Op::DotGeneral(_));
+    samples.extend(Op::samples().into_iter().flat_map(|(_, samples)| samples).filter(contracts));
+    for (i, sample) in samples.iter().enumerate().filter(|(_, s)| s.inputs[0].dtype().is_float()) {
+        let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
+        let rank = sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank();
+        for axis in 0..rank {
+            let (graph, inputs) = with_epilogue(sample, axis);
+            check(&backends, &graph, &inputs, &format!("contraction {i} with a bias along axis {axis}"));
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::testing::{Tolerance, array, assert_close, recorded};
 /// Elements far from the largest one count, too.
 const STRICT: Tolerance = Tolerance { relative: 1e-5, scaled: 1e-7 };
 
+/// A gradient computed from the result, as sigmoid's `y (1 - y)`, is no better than the result's last place, here of 1.
+const GRADIENT: Tolerance = Tolerance { relative: 1e-5, scaled: 1e-6 };
+
 /// Checks the values of `call` and the gradient of their scalar product with a fixed cotangent.
 pub(crate) fn check(case: &Value, what: &str, call: impl Fn(&Tensor) -> Tensor) {
     let x = Tensor::from(array(&case["x"]));
@@ -21,7 +24,7 @@ pub(crate) fn check(case: &Value, what: &str, call: impl Fn(&Tensor) -> Tensor) 
     let cotangent = Tensor::from(Array::new(y.shape(), cotangent));
     let gradient = grad(|x| ops::sum(&(call(x) * cotangent), Axes::All, false), &x);
     let gradient = gradient.and_then(|g| g.eval()).unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_close(&format!("gradient of {what}"), &gradient, &array(&case["gradient"]), STRICT);
+    assert_close(&format!("gradient of {what}"), &gradient, &array(&case["gradient"]), GRADIENT);
 }
 
 #[test]

@@ -63,6 +63,9 @@ impl Operand {
                 Operand::Float(word.parse().unwrap_or(f64::NAN))
             }
             Nest::Plain(array @ Value::Array(_)) => Operand::Tensor(array_of(array)?),
+            list @ Nest::List(_) if plain(list).is_some() => {
+                Operand::Tensor(array_of(&plain(list).unwrap_or_default())?)
+            }
             other => {
                 return Err(Error::argument(
                     "operation",
@@ -71,6 +74,15 @@ impl Operand {
                 ));
             }
         })
+    }
+}
+
+/// A (nested) list without tensors.
+fn plain(nest: &Nest) -> Option<Value> {
+    match nest {
+        Nest::Plain(value) => Some(value.clone()),
+        Nest::List(items) => items.iter().map(plain).collect::<Option<Vec<_>>>().map(Value::Array),
+        _ => None,
     }
 }
 

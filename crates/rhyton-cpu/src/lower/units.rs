@@ -161,7 +161,7 @@ impl Units {
         }
         let body = match (&self.units[first].body, &self.units[second].body) {
             (Body::Fused(a), Body::Fused(b)) => a.merge(b).map(Body::Fused),
-            (Body::Contract(call, a), Body::Fused(b)) if has_contiguous_rows(&call.op) => {
+            (Body::Contract(call, a), Body::Fused(b)) => {
                 merge_epilogue(call.outputs[0], a, b).map(|c| Body::Contract(call.clone(), c))
             }
             _ => None,
@@ -219,15 +219,6 @@ impl Units {
                 }
             }
         }
-    }
-}
-
-/// Whether the columns of the result's tiles are neighbours in memory, as epilogues that repeat an operand along rows or
-/// columns need: products always, convolutions where features are the last axis.
-fn has_contiguous_rows(op: &rhyton_ir::Op) -> bool {
-    match op {
-        rhyton_ir::Op::Convolution(op) => op.dims.out_feature == op.dims.out_spatial.len() + 1,
-        _ => true,
     }
 }
 
