@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhyton_core::callbacks::{Callback, EarlyStopping, Logs, Run};
+use rhyton_core::initializers::GlorotUniform;
 use rhyton_core::prelude::*;
-use rhyton_core::random::set_random_seed;
 use rhyton_core::trainer::Batch;
 
 /// Points on a line with three features.
@@ -15,9 +15,9 @@ fn line(samples: usize) -> Data {
     Data::new(Array::new([samples, 3], x), Array::new([samples, 1], y))
 }
 
+/// The same weights each time: the seed is the initializer's own, since tests beside this one draw from the global one.
 fn linear() -> Model {
-    set_random_seed(7);
-    Sequential::new().add(Input::new([3])).add(Dense::new(1))
+    Sequential::new().add(Input::new([3])).add(Dense::new(1).kernel_initializer(GlorotUniform::new().seed(7)))
 }
 
 fn weights(model: &Model) -> Vec<f64> {
@@ -28,9 +28,9 @@ fn weights(model: &Model) -> Vec<f64> {
 fn a_linear_model_finds_the_line() {
     let model = linear();
     model.compile(SGD::new(0.2), "mse", ["mae"]).unwrap();
-    let history = model.fit(&line(64), Fit::new().epochs(60).verbose(0)).unwrap();
+    let history = model.fit(&line(64), Fit::new().epochs(100).verbose(0)).unwrap();
     assert_eq!(history.history.keys().collect::<Vec<_>>(), ["loss", "mae"]);
-    assert!(history.get("loss")[59] < 1e-4, "{:?}", history.get("loss"));
+    assert!(history.get("loss")[99] < 1e-4, "{:?}", history.get("loss"));
     for (found, wanted) in weights(&model).iter().zip([0.5, -1.5, 2.0, 0.25]) {
         assert!((found - wanted).abs() < 0.05, "{found} for {wanted}");
     }
@@ -176,7 +176,6 @@ fn generated_batches_train_like_arrays() {
 
 #[test]
 fn frozen_layers_keep_their_weights_and_their_statistics() {
-    set_random_seed(3);
     let frozen = Sequential::new().add(Input::new([3])).add(Dense::new(4)).add(BatchNormalization::new());
     frozen.set_trainable(false);
     let before = weights(&frozen);
@@ -189,7 +188,6 @@ fn frozen_layers_keep_their_weights_and_their_statistics() {
 
 #[test]
 fn models_of_unknown_input_shape_are_built_by_their_data() {
-    set_random_seed(1);
     let model = Sequential::new().add(Dense::new(4)).add(Dense::new(1));
     assert!(!model.built());
     model.compile(Adam::new(0.01), "mse", Vec::<&str>::new()).unwrap();
