@@ -4,8 +4,10 @@
 //! Last line: `for (0.5, 0.25): sum 0.75, difference 0.25`
 
 use rhyton::prelude::*;
+use rhyton::random::set_random_seed;
 
 fn main() -> Result<()> {
+    set_random_seed(1);
     let (a, b) = (Input::new([1]).name("a"), Input::new([1]).name("b"));
     // One layer, called twice, has one set of weights.
     let encoder = Dense::new(8).name("encoder");
@@ -23,7 +25,7 @@ fn main() -> Result<()> {
     let column = |values: Vec<f32>| Array::new([values.len(), 1], values);
     let targets = [column(pairs().map(|(x, y)| x + y).collect()), column(pairs().map(|(x, y)| x - y).collect())];
     let data = Data::new([column(x.clone()), column(y.clone())], targets);
-    let options = Compile::new(Adam::new(0.02)).loss(["mse", "mse"]).loss_weights([1.0, 0.5]);
+    let options = Compile::new(SGD::new(0.1)).loss(["mse", "mse"]).loss_weights([1.0, 0.5]);
     model.compile_with(options)?;
     let history = model.fit(&data, Fit::new().epochs(300).verbose(0))?;
     for (name, losses) in &history.history {
