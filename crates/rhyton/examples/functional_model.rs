@@ -28,8 +28,9 @@ fn main() -> Result<()> {
     let options = Compile::new(SGD::new(0.1)).loss(["mse", "mse"]).loss_weights([1.0, 0.5]);
     model.compile_with(options)?;
     let history = model.fit(&data, Fit::new().epochs(300).verbose(0))?;
-    for (name, losses) in &history.history {
-        println!("{name}: from {:.3?} to {:.3?}", losses[0], losses[losses.len() - 1]);
+    for name in history.history.keys() {
+        let losses = history.get(name);
+        println!("{name}: from {:.3} to {:.3}", losses[0], losses[losses.len() - 1]);
     }
 
     let found = model.predict([column(vec![0.5]), column(vec![0.25])])?;
