@@ -24,7 +24,7 @@ pub struct Sequential;
 
 impl Sequential {
     /// A model without layers; see [`Model::add`].
-    #[allow(clippy::new_ret_no_self, reason = "Keras's name for what is one kind of Model here")]
+    #[expect(clippy::new_ret_no_self, reason = "Keras's name for what is one kind of Model here")]
     pub fn new() -> Model {
         Model::with_body(Body::Sequential(Stack::default()))
     }
@@ -39,7 +39,7 @@ impl Model {
     /// Puts `layer` on top of the stack. Given an `Input` first, each layer is built as it is added; otherwise all are
     /// when the model first meets data. On a model that is no stack, and with a layer whose name is taken, the error is
     /// kept for the next fallible call.
-    #[allow(clippy::should_implement_trait, reason = "Keras's name; nobody adds models with +")]
+    #[expect(clippy::should_implement_trait, reason = "Keras's name; nobody adds models with +")]
     pub fn add(self, layer: impl Call) -> Model {
         if let Some(stack) = self.stack() {
             crate::naming::scoped(crate::layers::Layer::name(&self), || stack.add(layer.layer_ref()));

@@ -62,17 +62,16 @@ impl Operand {
             Nest::Plain(Value::String(word)) if word.parse::<f64>().is_ok_and(|v| !v.is_finite()) => {
                 Operand::Float(word.parse().unwrap_or(f64::NAN))
             }
-            Nest::Plain(array @ Value::Array(_)) => Operand::Tensor(array_of(array)?),
-            list @ Nest::List(_) if plain(list).is_some() => {
-                Operand::Tensor(array_of(&plain(list).unwrap_or_default())?)
-            }
-            other => {
-                return Err(Error::argument(
-                    "operation",
-                    format!("{other:?} is no operand"),
-                    "pass a tensor or a number",
-                ));
-            }
+            other => match plain(other) {
+                Some(list @ Value::Array(_)) => Operand::Tensor(array_of(&list)?),
+                _ => {
+                    return Err(Error::argument(
+                        "operation",
+                        format!("{other:?} is no operand"),
+                        "pass a tensor, a number or a list of numbers",
+                    ));
+                }
+            },
         })
     }
 }

@@ -219,14 +219,19 @@ fn tanh<const FMA: bool>(x: f32) -> f32 {
     let size = x.abs();
     let size = if size > 10.0 { 10.0 } else { size };
     let e = expm1::<FMA>(2.0 * size);
-    (e / (e + 2.0)).copysign(x)
+    // Near 1, `e / (e + 2)` would lose the last place of its sum: there the smaller complement is divided.
+    let near_one = size > 0.55;
+    let quotient = if near_one { 2.0 } else { e } / (e + 2.0);
+    let result = if near_one { 1.0 - quotient } else { quotient };
+    result.copysign(x)
 }
 
 #[inline(always)]
 fn logistic<const FMA: bool>(x: f32) -> f32 {
     let e = exp::<FMA>(-x.abs());
-    let s = 1.0 / (1.0 + e);
-    if x < 0.0 { e * s } else { s }
+    // The smaller of the result and its complement: near 1, `1 / (1 + e)` would lose the last place of its sum.
+    let smaller = e * (1.0 / (1.0 + e));
+    if x < 0.0 { smaller } else { 1.0 - smaller }
 }
 
 #[inline(always)]
