@@ -9,6 +9,7 @@ mod constants;
 mod dead_code;
 mod flatten;
 mod prune;
+mod scan_sums;
 mod subexpressions;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ pub use composites::{Capabilities, inline_composites};
 pub use constants::fold_constants;
 pub use dead_code::eliminate_dead_code;
 pub use flatten::{flatten, open_remat};
+pub use scan_sums::hoist_sums;
 pub use subexpressions::eliminate_common_subexpressions;
 
 use crate::error::Result;
@@ -28,10 +30,11 @@ use crate::op::Op;
 pub type Pass = (&'static str, fn(&Graph) -> Result<Graph>);
 
 /// The passes that take nothing but the graph, each correct at any place of a pipeline (but see [`open_remat`]).
-pub const PASSES: [Pass; 6] = [
+pub const PASSES: [Pass; 7] = [
     ("flatten", flatten),
     ("canonicalize", canonicalize),
     ("fold_constants", fold_constants),
+    ("hoist_sums", hoist_sums),
     ("eliminate_common_subexpressions", eliminate_common_subexpressions),
     ("eliminate_dead_code", eliminate_dead_code),
     ("open_remat", open_remat),
@@ -51,12 +54,13 @@ pub fn optimize(graph: &Graph, capabilities: &Capabilities) -> Result<Graph> {
     print("after inline_composites", Some(graph), &inlined);
     // Folding makes new special cases for canonicalize, and leaves copies and dead nodes for those after it. What
     // remat computes again must not be merged with the first time: it is opened when no more is merged.
-    let pipeline: [Pass; 8] = [
+    let pipeline: [Pass; 9] = [
         ("flatten", flatten),
         ("eliminate_dead_code", eliminate_dead_code),
         ("canonicalize", canonicalize),
         ("fold_constants", fold_constants),
         ("canonicalize", canonicalize),
+        ("hoist_sums", hoist_sums),
         ("eliminate_common_subexpressions", eliminate_common_subexpressions),
         ("open_remat", open_remat),
         ("eliminate_dead_code", eliminate_dead_code),
