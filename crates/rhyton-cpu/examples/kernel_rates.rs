@@ -76,7 +76,7 @@ impl Bench {
                 self.isa,
                 &Gemm {
                     a: a_view,
-                    b: kept.as_ref().map_or(Rhs::View(b_view), Rhs::Packed),
+                    b: kept.as_ref().map_or(Rhs::View(b_view), |kept| Rhs::Packed(kept.view())),
                     c: Out::matrix(&mut c, (m, n), n),
                     batch: &[],
                     accumulate: false,

@@ -84,6 +84,18 @@ pub(crate) trait Kernel: Send + Sync {
         0
     }
 
+    /// Bytes in which it would keep what it makes of operands that do not change, if it is run again and again while the
+    /// buffers that `constant` tells of stay the same.
+    fn keeps(&self, _constant: &dyn Fn(Slot) -> bool) -> usize {
+        0
+    }
+
+    /// Tells where those bytes are.
+    fn keep_at(&mut self, _slot: Slot) {}
+
+    /// Makes what it keeps, before the first of these runs.
+    fn prepare(&self, _cx: &Context) {}
+
     /// Tells where the scratch memory is and which buffers share memory.
     fn placed(&mut self, _scratch: Slot, _shared: &dyn Fn(Slot, Slot) -> bool) {}
 }

@@ -3,14 +3,15 @@
 use std::mem::MaybeUninit;
 
 use rhyton_ir::Result;
+use rhyton_ir::op::{BinaryKind, UnaryKind};
 
 use super::block;
-use super::program::{Accum, Func, Level, Program, Source};
+use super::program::{Accum, Func, Instr, Level, Program, Source};
 use super::schedule::{Action, Home, MOST_VALUES, STACK, Schedule};
 use crate::plan::{Context, Cost, Kernel, Slot, aligned};
 
-/// A task has at least this many instruction-elements: some 10 µs, against 1 µs or so to hand it out.
-const GRAIN: usize = 64 * 1024;
+/// A task has at least this much work, in elements of simple instructions: some 5 µs, against 0.5 µs to hand it out.
+const GRAIN: usize = 32 * 1024;
 
 /// Most tasks of a loop. More would help only machines with more cores, and cost partial accumulators.
 const MOST_TASKS: usize = 64;
@@ -43,7 +44,7 @@ impl FusedLoop {
         let most = usize::MAX;
         let schedule = Schedule::new(&program, most, &|_, _| false);
         let count = program.count();
-        let weight = program.instrs.len() + program.stores.len() + program.accums.len() + 1;
+        let weight = program.instrs.iter().map(weight).sum::<usize>() + program.stores.len() + program.accums.len() + 1;
         let mut tasks = (count * weight / GRAIN).clamp(1, MOST_TASKS);
         let results: usize = program.accums.iter().map(|a| a.len).sum();
         // Accumulations along the first axis alone divide without partial results.
@@ -276,6 +277,17 @@ impl FusedLoop {
     }
 }
 
+/// How long an instruction takes, in terms of a sum.
+fn weight(instr: &Instr) -> usize {
+    match instr.func {
+        Func::Unary(UnaryKind::Neg | UnaryKind::Abs) => 1,
+        Func::Unary(_) => 8,
+        Func::Binary(BinaryKind::Pow) => 32,
+        Func::Binary(BinaryKind::Div) => 4,
+        _ => 1,
+    }
+}
+
 /// Eight bytes, aligned for any element.
 #[repr(align(8))]
 struct Widest([u8; 8]);
@@ -355,15 +367,7 @@ fn accumulate_block(cx: &Context, accum: &Accum, dims: &[usize], acc: *mut u8, s
 ///
 /// # Safety
 /// The table holds valid blocks for the operands and the result.
-unsafe fn execute(
-    cx: &Context,
-    func: Func,
-    instr: &super::program::Instr,
-    row: usize,
-    table: &[*mut u8],
-    dst: usize,
-    n: usize,
-) {
+unsafe fn execute(cx: &Context, func: Func, instr: &Instr, row: usize, table: &[*mut u8], dst: usize, n: usize) {
     let (isa, dtype, dst) = (cx.isa, instr.dtype, table[dst]);
     let arg = |i: usize| table[instr.args[i]].cast_const();
     // SAFETY: the caller's guarantee.

@@ -4,4 +4,4 @@ pub(crate) mod block;
 pub(crate) mod cluster;
 pub(crate) mod fused_loop;
 pub(crate) mod program;
-mod schedule;
+pub(crate) mod schedule;

@@ -14,6 +14,7 @@ use rhyton_ir::op::ReduceKind;
 use super::fold::{Fold, Foldable, is_nan};
 use super::gemm::Shared;
 use super::math::per_isa;
+use super::scratch;
 use crate::isa::Isa;
 use crate::pool::Pool;
 
@@ -103,6 +104,14 @@ impl<'a> Cut<'a> {
         let axes = &axes[first..last];
         let out_len = axes.iter().map(|axis| axis.out).product::<usize>() * inner;
         Cut { outer, axes, inner, x_len: size(axes) * inner, out_len }
+    }
+
+    /// Whether every element is under exactly one window.
+    fn tiles(&self) -> bool {
+        self.axes.iter().all(|axis| {
+            let dense = axis.window_dilation == 1 && axis.base_dilation == 1 && axis.padding == 0;
+            dense && axis.window == axis.stride && axis.size == axis.out * axis.window
+        })
     }
 
     /// Calls `f` with the offset, in the operand, of the run under each tap of the window at `position` that is inside,
@@ -243,7 +252,11 @@ pub fn select_and_scatter<T: Foldable>(
         };
         let x = &x[outer * cut.x_len..(outer + 1) * cut.x_len];
         let source = &source[outer * cut.out_len..(outer + 1) * cut.out_len];
-        if max { select_max(isa, &cut, x, source, &channels) } else { select_min(isa, &cut, x, source, &channels) }
+        // Kept outside of the kernels: what a closure does is compiled without their instruction set.
+        scratch::with(|offsets: &mut Vec<usize>| {
+            let select = if max { select_max } else { select_min };
+            select(isa, &cut, x, source, &channels, offsets);
+        });
     };
     let tasks = cut.outer * chunks;
     if x.len() < TASK { (0..tasks).for_each(task) } else { pool.run(tasks, &task) }
@@ -267,58 +280,111 @@ impl<T> Channels<T> {
 }
 
 per_isa! {
-    fn select_max<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>) = select_max_loop
+    fn select_max<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, offsets: &mut Vec<usize>) = select_max_loop
 }
 
 per_isa! {
-    fn select_min<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>) = select_min_loop
+    fn select_min<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, offsets: &mut Vec<usize>) = select_min_loop
 }
 
 #[inline(always)]
-fn select_max_loop<T: Foldable, const FMA: bool>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>) {
-    select(cut, x, source, channels, |x, best| x > best);
+fn select_max_loop<T: Foldable, const FMA: bool>(
+    cut: &Cut<'_>,
+    x: &[T],
+    source: &[T],
+    channels: &Channels<T>,
+    offsets: &mut Vec<usize>,
+) {
+    select(cut, x, source, channels, offsets, |x, best| x > best);
 }
 
 #[inline(always)]
-fn select_min_loop<T: Foldable, const FMA: bool>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>) {
-    select(cut, x, source, channels, |x, best| x < best);
+fn select_min_loop<T: Foldable, const FMA: bool>(
+    cut: &Cut<'_>,
+    x: &[T],
+    source: &[T],
+    channels: &Channels<T>,
+    offsets: &mut Vec<usize>,
+) {
+    select(cut, x, source, channels, offsets, |x, best| x < best);
 }
 
 #[inline(always)]
-fn select<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, better: impl Fn(T, T) -> bool) {
+fn select<T: Foldable>(
+    cut: &Cut<'_>,
+    x: &[T],
+    source: &[T],
+    channels: &Channels<T>,
+    offsets: &mut Vec<usize>,
+    better: impl Fn(T, T) -> bool,
+) {
     let zero = <T::Sum as Fold>::store(<T::Sum as Fold>::identity());
-    for offset in (0..cut.x_len).step_by(cut.inner) {
-        channels.run(cut, offset).fill(zero);
+    // Where windows tile the operand each element is written once, and nothing needs to be summed.
+    let tiles = cut.tiles();
+    if !tiles {
+        for offset in (0..cut.x_len).step_by(cut.inner) {
+            channels.run(cut, offset).fill(zero);
+        }
     }
-    let len = channels.last - channels.first;
-    let (mut best, mut winner) = ([T::default(); RUN], [0u32; RUN]);
     for position in 0..cut.out_len / cut.inner {
-        let mut tap = 0;
-        cut.taps(position, |offset| {
-            let x = &x[offset + channels.first..offset + channels.last];
-            if tap == 0 {
-                best[..len].copy_from_slice(x);
-                winner[..len].fill(0);
-            } else {
-                for ((best, winner), &x) in best.iter_mut().zip(winner.iter_mut()).zip(x) {
-                    let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
-                    *best = if wins { x } else { *best };
-                    *winner = if wins { tap } else { *winner };
-                }
-            }
-            tap += 1;
-        });
-        let start = position * cut.inner;
-        let source = &source[start + channels.first..start + channels.last];
-        let mut tap = 0;
-        cut.taps(position, |offset| {
-            let dx = channels.run(cut, offset);
-            for ((dx, &winner), &source) in dx.iter_mut().zip(winner.iter()).zip(source) {
-                let sum = <T::Sum as Fold>::apply(<T::Sum as Fold>::load(*dx), <T::Sum as Fold>::load(source));
-                *dx = if winner == tap { <T::Sum as Fold>::store(sum) } else { *dx };
-            }
-            tap += 1;
-        });
+        offsets.clear();
+        cut.taps(position, |offset| offsets.push(offset));
+        let window = Window { offsets, tiles, zero, source: &source[position * cut.inner..][..cut.inner] };
+        let mut first = channels.first;
+        while first + LANES <= channels.last {
+            // A number that the compiler knows: the loops become vectors without a rest.
+            select_lanes(&window, cut, x, channels, (first, LANES), &better);
+            first += LANES;
+        }
+        if first < channels.last {
+            select_lanes(&window, cut, x, channels, (first, channels.last - first), &better);
+        }
+    }
+}
+
+/// Channels that are compared in registers: two vectors of `f32`, with their winners.
+const LANES: usize = 32;
+
+/// One position of the window.
+struct Window<'a, T> {
+    /// The runs under its taps.
+    offsets: &'a [usize],
+    /// See [`Cut::tiles`].
+    tiles: bool,
+    zero: T,
+    /// The gradient of its result.
+    source: &'a [T],
+}
+
+/// Gives the gradient of a window's result to its winners, for `len` channels from `first`.
+#[inline(always)]
+fn select_lanes<T: Foldable>(
+    window: &Window<'_, T>,
+    cut: &Cut<'_>,
+    x: &[T],
+    channels: &Channels<T>,
+    (first, len): (usize, usize),
+    better: &impl Fn(T, T) -> bool,
+) {
+    let Some((&start, rest)) = window.offsets.split_first() else { return };
+    let (mut best, mut winner) = ([window.zero; LANES], [0u32; LANES]);
+    best[..len].copy_from_slice(&x[start + first..][..len]);
+    for (tap, &offset) in (1..).zip(rest) {
+        let x = &x[offset + first..][..len];
+        for ((best, winner), &x) in best.iter_mut().zip(winner.iter_mut()).zip(x) {
+            let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
+            *best = if wins { x } else { *best };
+            *winner = if wins { tap } else { *winner };
+        }
+    }
+    let source = &window.source[first..][..len];
+    for (tap, &offset) in (0..).zip(window.offsets) {
+        let dx = &mut channels.run(cut, offset)[first - channels.first..][..len];
+        for ((dx, &winner), &source) in dx.iter_mut().zip(&winner).zip(source) {
+            let old = if window.tiles { window.zero } else { *dx };
+            let sum = <T::Sum as Fold>::apply(<T::Sum as Fold>::load(old), <T::Sum as Fold>::load(source));
+            *dx = if winner == tap { <T::Sum as Fold>::store(sum) } else { old };
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fuse::fused_loop::FusedLoop;
 use crate::fuse::program::Program;
 use crate::kernels::conv::{ConvGeometry, ConvStrides, convolution_raw};
 use crate::kernels::gemm::{
-    Axis, BatchDim, Dim, Elements, Epilogue, Gemm, MAX_DIMS, Out, Real, Rhs, Space, View, gemm,
+    Axis, BatchDim, Dim, Elements, Epilogue, FEW_ROWS, Gemm, MAX_DIMS, Out, Packed, Real, Rhs, Space, View, gemm,
 };
 use crate::plan::{Context, Cost, Kernel, Slot};
 
@@ -32,8 +32,10 @@ pub(super) fn has_tiles(call: &Call, dtype: DType, units: &Units) -> bool {
         Op::DotGeneral(dot) => dot,
         Op::Convolution(op) => {
             let taps = call.inputs[1].count();
+            // The phases of a dilated image visit the result one after the other, each with gaps: work on their tiles
+            // would bring every line of its operands into cache several times.
             return matches!(dtype, DType::F32 | DType::F64)
-                && geometry(op, &call.inputs).is_some()
+                && geometry(op, &call.inputs).is_some_and(|g| g.lhs_dilation == [1; 3])
                 && count * taps > 0;
         }
         _ => return false,
@@ -95,6 +97,10 @@ fn geometry(op: &Convolution, inputs: &[super::view::View]) -> Option<ConvGeomet
             out.reversed[d] = true;
         }
     }
+    // The gradient of a mean repeats one pixel: runs of taps are not neighbours in memory, a copy is cheaper.
+    if (0..3).any(|d| out.image[d] > 1 && out.lhs_strides.spatial[d] == 0) {
+        return None;
+    }
     let backwards = |s: &ConvStrides| s.batch < 0 || s.feature < 0 || s.spatial.iter().any(|&s| s < 0);
     let first = |view: &super::view::View, reversed: &[bool; 3], spatial: &[isize; 3], sizes: &[usize; 3]| {
         let back: isize = (0..3).filter(|&d| reversed[d]).map(|d| spatial[d] * (sizes[d] as isize - 1)).sum();
@@ -117,7 +123,12 @@ struct Product {
     tiles: Option<FusedLoop>,
     /// Where the product is made in `f32` if the result is narrower.
     wide: Slot,
+    /// Where `b` is kept packed while it does not change.
+    packed: Option<Slot>,
 }
+
+/// Most bytes of a packed operand that is kept: of larger ones the packing is a small part of the work.
+const MOST_KEPT: usize = 8 << 20;
 
 impl Product {
     fn new(dot: &DotGeneral, inputs: Vec<Operand>, c: Target, tiles: Option<FusedLoop>) -> Product {
@@ -143,11 +154,11 @@ impl Product {
         batch.reverse();
         let a_axes = (axis(&a, &a_free), axis(&a, &dot.lhs_contract));
         let b_axes = (axis(&b, &dot.rhs_contract), axis(&b, &b_free));
-        Product { a, b, c, a_axes, b_axes, batch, size: (m, n, k), tiles, wide: 0 }
+        Product { a, b, c, a_axes, b_axes, batch, size: (m, n, k), tiles, wide: 0, packed: None }
     }
 
     fn run_as<T: Real + Element>(&self, cx: &Context, c: *mut T) {
-        let (m, n, _) = self.size;
+        let (m, n, k) = self.size;
         let epilogue = |tile: crate::kernels::gemm::Tile<'_, T>| {
             if let Some(tiles) = &self.tiles {
                 run_tile(tiles, cx, &tile);
@@ -159,15 +170,25 @@ impl Product {
         };
         // SAFETY: the buffer of the result has that many elements, and only the epilogue reaches it meanwhile.
         let out = unsafe { Out::from_raw(c, self.c.count(), 0, Axis::plain(m, n as isize), n, 1) };
-        let product = Gemm {
-            a: view(&self.a, self.a_axes),
-            b: Rhs::View(view(&self.b, self.b_axes)),
-            c: out,
-            batch: &self.batch,
-            accumulate: false,
-            epilogue,
+        let b = match self.packed {
+            // SAFETY: the slot has these bytes, in which `prepare` has packed `b`.
+            Some(slot) => unsafe {
+                let memory = std::slice::from_raw_parts(cx.pointer(slot).cast::<T>(), Packed::<T>::most(k, n));
+                Rhs::Packed(Packed::of(cx.isa, (k, n), memory))
+            },
+            None => Rhs::View(view(&self.b, self.b_axes)),
         };
+        let product =
+            Gemm { a: view(&self.a, self.a_axes), b, c: out, batch: &self.batch, accumulate: false, epilogue };
         gemm(cx.pool, cx.isa, &product);
+    }
+
+    fn pack<T: Real + Element>(&self, cx: &Context, slot: Slot) {
+        let (_, n, k) = self.size;
+        let b = View::new(elements::<T>(cx, &self.b), self.b.view.offset, self.b_axes.0, self.b_axes.1, Space::NONE);
+        // SAFETY: the slot has these bytes, and nothing else uses them.
+        let memory = unsafe { std::slice::from_raw_parts_mut(cx.pointer(slot).cast::<T>(), Packed::<T>::most(k, n)) };
+        Packed::pack(cx.pool, cx.isa, b, memory);
     }
 }
 
@@ -232,6 +253,26 @@ impl Kernel for Product {
         Cost {
             flops: (2 * batch * m * n * k) as u64 + extra.flops,
             bytes: (self.a.bytes() + self.b.bytes() + self.c.bytes()) as u64 + extra.bytes,
+        }
+    }
+
+    fn keeps(&self, constant: &dyn Fn(Slot) -> bool) -> usize {
+        let (m, n, k) = self.size;
+        let bytes = Packed::<f32>::most(k, n) * self.c.dtype.size().max(size_of::<f32>());
+        // With few rows the operand is read where it lies.
+        let worth = m > FEW_ROWS && self.batch.is_empty() && k > 0 && bytes <= MOST_KEPT;
+        if worth && constant(self.b.slot) { bytes } else { 0 }
+    }
+
+    fn keep_at(&mut self, slot: Slot) {
+        self.packed = Some(slot);
+    }
+
+    fn prepare(&self, cx: &Context) {
+        match (self.packed, self.c.dtype) {
+            (None, _) => {}
+            (Some(slot), DType::F64) => self.pack::<f64>(cx, slot),
+            (Some(slot), _) => self.pack::<f32>(cx, slot),
         }
     }
 

@@ -6,7 +6,7 @@ use rhyton_ir::{DType, Graph, Result};
 use super::copy::read_integer;
 use super::emit::{Operand, Target, compile};
 use super::known;
-use crate::plan::{Context, Cost, Kernel, Place, Plan, Slot, aligned};
+use crate::plan::{Buffer, Context, Cost, Kernel, Place, Plan, Slot, aligned};
 
 /// A plan whose table of addresses and arena lie in the outer plan's scratch memory.
 struct Inner {
@@ -18,6 +18,24 @@ struct Inner {
 impl Inner {
     fn new(graph: &Graph, donated: &[Option<usize>], offset: usize) -> Result<Inner> {
         Ok(Inner { plan: compile(graph, donated)?, offset })
+    }
+
+    /// Gives memory behind the arena to the steps that keep something of the first `constants` parameters, which do not
+    /// change from run to run, and tells which steps those are.
+    fn keep(&mut self, constants: usize) -> Vec<usize> {
+        let Plan { steps, buffers, arena, .. } = &mut self.plan;
+        let mut kept = Vec::new();
+        for (i, step) in steps.iter_mut().enumerate() {
+            let constant = |slot: Slot| matches!(buffers[slot as usize].place, Place::Parameter(p) if p < constants);
+            let bytes = step.kernel.keeps(&constant);
+            if bytes > 0 {
+                buffers.push(Buffer { bytes, place: Place::Arena(*arena) });
+                *arena += aligned(bytes);
+                step.kernel.keep_at(buffers.len() as Slot - 1);
+                kept.push(i);
+            }
+        }
+        kept
     }
 
     /// Bytes of scratch memory, a multiple of the alignment.
@@ -98,6 +116,8 @@ pub(super) struct ScanKernel {
     outputs: Vec<Target>,
     /// Bytes of one step of each stacked operand and result.
     steps: (Vec<usize>, Vec<usize>),
+    /// The steps of the body that make something of the constants first.
+    prepared: Vec<usize>,
     scratch: Slot,
 }
 
@@ -105,7 +125,8 @@ impl ScanKernel {
     pub fn new(op: &Scan, inputs: Vec<Operand>, outputs: Vec<Target>) -> Result<ScanKernel> {
         let donated: Vec<Option<usize>> =
             (0..op.body.outputs().len()).map(|j| (j < op.carries).then_some(op.consts + j)).collect();
-        let body = Inner::new(&op.body, &donated, 0)?;
+        let mut body = Inner::new(&op.body, &donated, 0)?;
+        let prepared = body.keep(op.consts);
         let bytes = |ty: &rhyton_ir::TensorType| Ok(known(ty)?.iter().product::<usize>() * ty.dtype.size());
         let xs = body.plan.parameters[op.consts + op.carries..].iter().map(bytes).collect::<Result<_>>()?;
         let ys = body.plan.outputs[op.carries..].iter().map(bytes).collect::<Result<_>>()?;
@@ -122,6 +143,7 @@ impl ScanKernel {
             inputs,
             outputs,
             steps: (xs, ys),
+            prepared,
             scratch: 0,
         })
     }
@@ -140,6 +162,9 @@ impl Kernel for ScanKernel {
             let at = cx.pointer(self.outputs[c].slot);
             self.body.set_parameter(table, first_carry + c, at);
             self.body.set_output(table, c, at);
+        }
+        for &step in &self.prepared {
+            self.body.plan.steps[step].kernel.prepare(&Context { pointers: table, ..*cx });
         }
         for step in 0..self.length {
             let t = if self.reverse { self.length - 1 - step } else { step };

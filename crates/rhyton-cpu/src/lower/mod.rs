@@ -12,6 +12,7 @@ mod copy;
 mod evaluate;
 mod indexing;
 mod random;
+mod recompute;
 
 use std::collections::HashMap;
 

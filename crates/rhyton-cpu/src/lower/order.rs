@@ -1,7 +1,7 @@
 //! The outputs of a graph as tensors, donated buffers, and the order of the units.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use rhyton_ir::Graph;
 
@@ -31,6 +31,7 @@ impl Lowering {
             };
             outputs.push(if own && !outputs.contains(&tensor) { tensor } else { self.copy(tensor) });
         }
+        self.recompute(&outputs);
         self.units.fuse_siblings();
         let readers = self.readers_of_parameters();
         for (j, parameter) in donated.iter().enumerate() {
@@ -38,7 +39,26 @@ impl Lowering {
                 self.donate(*tensor, readers, j, &mut outputs);
             }
         }
-        Order { outputs, units: self.sorted() }
+        let units = self.needed(self.sorted(), &outputs);
+        Order { outputs, units }
+    }
+
+    /// The units without loops of which nothing is read any more, as what they made is computed again elsewhere.
+    fn needed(&self, mut order: Vec<usize>, outputs: &[usize]) -> Vec<usize> {
+        let mut read: BTreeSet<usize> = outputs.iter().copied().collect();
+        order.reverse();
+        order.retain(|&u| {
+            let needed = match &self.units.units[u].body {
+                Body::Fused(cluster) => cluster.tensors().any(|t| read.contains(&t)),
+                Body::Call(_) | Body::Contract(..) | Body::Merged(_) => true,
+            };
+            if needed {
+                read.extend(self.units.reads(u));
+            }
+            needed
+        });
+        order.reverse();
+        order
     }
 
     /// A copy of a tensor that may be fused.

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 /// Below this many multiplications a product is not worth a second thread.
 const SERIAL: usize = 1 << 16;
 /// Rows of A up to which B is read where it lies.
-const FEW_ROWS: usize = 12;
+pub(crate) const FEW_ROWS: usize = 12;
 /// Rows of A up to which elements are dot products, if both operands are contiguous along K.
 const DOT_ROWS: usize = 8;
 /// Rows of A up to which each panel of B is packed by the one task that uses it.
@@ -295,7 +295,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         }
         scratch::with(|common: &mut Common<T>| {
             let b: *const T = match (&self.p.b, self.read_b) {
-                (Rhs::Packed(b), _) => b.data.view(b.cut.len() * b.batches).as_ptr(),
+                (Rhs::Packed(b), _) => b.data.as_ptr(),
                 (Rhs::View(b), ReadB::Packed) => {
                     let batches = self.batches_b();
                     let buffer = common.b.get(self.cut.len() * batches);
@@ -456,10 +456,15 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         origin.offset += offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.a)), batch);
         if k0 == k1 && !accumulate {
             // The sum of nothing.
+            let (first, last) = (p0 * self.cut.panel, (p1 * self.cut.panel).min(self.n));
             for &row in &s.c {
-                for j in p0 * self.cut.panel..(p1 * self.cut.panel).min(self.n) {
-                    // SAFETY: an element of this task's block.
-                    unsafe { *row.offset(j as isize * col_stride) = T::ZERO };
+                // SAFETY: elements of this task's block; 0 is all zero bits in every `Real`.
+                unsafe {
+                    if col_stride == 1 {
+                        std::ptr::write_bytes(row.add(first), 0, last - first);
+                    } else {
+                        (first..last).for_each(|j| *row.offset(j as isize * col_stride) = T::ZERO);
+                    }
                 }
             }
         }

@@ -22,11 +22,12 @@ mod view;
 
 use std::marker::PhantomData;
 
+pub(crate) use driver::FEW_ROWS;
 pub use driver::gemm;
 use micro::Kernels;
 use pack::Transpose8;
-pub use packed::PackedB;
 pub(crate) use packed::Shared;
+pub use packed::{Packed, PackedB};
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
@@ -135,7 +136,7 @@ pub enum Rhs<'a, T> {
     /// As it is.
     View(View<'a, T>),
     /// Packed before, for operands that do not change between calls.
-    Packed(&'a PackedB<T>),
+    Packed(Packed<'a, T>),
 }
 
 /// Where C goes: rows anywhere, columns next to each other or `col_stride` apart.

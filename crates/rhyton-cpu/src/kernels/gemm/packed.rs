@@ -83,9 +83,14 @@ impl<T: Real> PackedB<T> {
         PackedB { data, cut, batches, isa }
     }
 
-    /// K and N.
-    pub fn shape(&self) -> (usize, usize) {
-        (self.cut.k, self.cut.n)
+    /// It, to be multiplied with.
+    pub fn view(&self) -> Packed<'_, T> {
+        Packed {
+            data: self.data.view(self.cut.len() * self.batches),
+            cut: self.cut,
+            batches: self.batches,
+            isa: self.isa,
+        }
     }
 
     /// Bytes that it occupies.
@@ -93,6 +98,50 @@ impl<T: Real> PackedB<T> {
         self.cut.len() * self.batches * size_of::<T>()
     }
 }
+
+/// A packed right operand that lies in memory of the caller's, or in a [`PackedB`].
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) cut: Cut,
+    pub(crate) batches: usize,
+    pub(crate) isa: Isa,
+}
+
+impl<'a, T: Real> Packed<'a, T> {
+    /// The most elements that a matrix of `k` rows and `n` columns takes with any instruction set.
+    pub fn most(k: usize, n: usize) -> usize {
+        k * n.next_multiple_of(MOST_LANES)
+    }
+
+    /// Packs `b` into `memory`.
+    ///
+    /// # Panics
+    /// If `b` reaches outside its buffer, or `memory` is shorter than [`Packed::most`].
+    pub fn pack(pool: &Pool, isa: Isa, b: View<T>, memory: &mut [T]) {
+        b.check(std::iter::empty(), "b");
+        let (k, n) = b.shape();
+        let cut = Cut::new(T::kernels(isa), k, n);
+        pack_all(pool, isa, &b, &cut, 1, &|_| 0, &mut memory[..cut.len()]);
+    }
+
+    /// What [`Packed::pack`] has put into `memory` for a matrix of that shape.
+    ///
+    /// # Panics
+    /// If `memory` is shorter than [`Packed::most`].
+    pub fn of(isa: Isa, (k, n): (usize, usize), memory: &'a [T]) -> Packed<'a, T> {
+        let cut = Cut::new(T::kernels(isa), k, n);
+        Packed { data: &memory[..cut.len()], cut, batches: 1, isa }
+    }
+
+    /// K and N.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.cut.k, self.cut.n)
+    }
+}
+
+/// Elements of the widest vector of any instruction set.
+const MOST_LANES: usize = 16;
 
 /// The offset of batch `index`, row-major over dimensions of sizes and strides.
 pub(crate) fn offset_of(dims: impl DoubleEndedIterator<Item = (usize, isize)>, mut index: usize) -> isize {

@@ -75,7 +75,7 @@ fn check(a: View<'_, f32>, b: View<'_, f32>, batch: &[BatchDim]) {
             };
             let product = Gemm {
                 a,
-                b: kept.as_ref().map_or(Rhs::View(b), Rhs::Packed),
+                b: kept.as_ref().map_or(Rhs::View(b), |kept| Rhs::Packed(kept.view())),
                 c: Out::matrix(&mut c, (m, n), n),
                 batch,
                 accumulate: true,
