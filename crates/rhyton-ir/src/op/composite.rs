@@ -22,6 +22,8 @@ pub enum CompositeKind {
     Softmax,
     /// Operand `x`: log-softmax over the last axis.
     LogSoftmax,
+    /// Operand `x`: a function of each element alone. What its gradient keeps is the derivative and nothing else.
+    Pointwise,
     /// Operands `x`, `gamma`, `beta` (both of the last axis): layer normalisation over the last axis.
     LayerNorm {
         /// Added to the variance.
@@ -78,12 +80,25 @@ impl Composite {
         vec![
             Sample::new(softmax(CompositeKind::Softmax), [x.clone()]),
             Sample::new(softmax(CompositeKind::LogSoftmax), [x.clone()]),
+            Sample::new(pointwise_sample(), [x.clone()]),
             Sample::new(
                 layer_norm_sample(),
                 [x, Array::new([3], vec![1.3f64, 0.6, -0.9]), Array::new([3], vec![0.2f64, -0.1, 0.4])],
             ),
         ]
     }
+}
+
+/// `x · tanh(x)`.
+fn pointwise_sample() -> Composite {
+    let mut graph = Graph::new();
+    let x = graph.parameter(TensorType::new(DType::F64, [2, 3]));
+    let mut b = Builder::new(&mut graph);
+    let tanh = b.unary(UnaryKind::Tanh, x);
+    let out = b.mul(x, tanh);
+    b.finish().expect("both operands have one type");
+    graph.set_outputs(vec![out]);
+    Composite { kind: CompositeKind::Pointwise, decomposition: Arc::new(graph) }
 }
 
 fn layer_norm_sample() -> Composite {
@@ -128,11 +143,20 @@ impl Primitive for Composite {
     }
 
     /// Through the decomposition, but where the output alone gives the gradient: the softmaxes need no exponential or
-    /// sum of the forward computation again.
+    /// sum of the forward computation again. The derivative of a function of single elements is computed from its operand
+    /// alone, so that it can be next to the function itself, and is all that has to be kept.
     fn vjp(&self, b: &mut Builder, node: &Applied, cotangents: &[Option<Value>]) -> Result<Vec<Option<Value>>> {
         if matches!(self.kind, CompositeKind::Softmax | CompositeKind::LogSoftmax) {
             let (Some(dy), y) = (cotangents[0], node.outputs[0]) else { return Ok(vec![None]) };
             return Ok(vec![Some(softmax_vjp(b, &self.kind, y, dy))]);
+        }
+        if self.kind == CompositeKind::Pointwise {
+            let Some(dy) = cotangents[0] else { return Ok(vec![None]) };
+            let (mut graph, found) = pullback(&self.decomposition, &[true], &[true])?;
+            graph.set_outputs(found.into_iter().flatten().collect());
+            let ones = b.full_like(dy, 1.0);
+            let derivative = b.inline(&graph, &[node.inputs[0], ones]).first().copied();
+            return Ok(vec![derivative.map(|derivative| b.mul(dy, derivative))]);
         }
         let given: Vec<bool> = cotangents.iter().map(Option::is_some).collect();
         let (mut graph, found) = pullback(&self.decomposition, &given, &node.wanted)?;

@@ -1,6 +1,9 @@
 //! Elementwise nonlinearities: `relu`, `gelu`, `softplus`, … Gradients at kinks are TensorFlow's.
 
-use rhyton_ir::op::{BinaryKind, Direction, UnaryKind};
+use std::sync::Arc;
+
+use rhyton_ir::op::{BinaryKind, Composite, CompositeKind, Direction, UnaryKind};
+use rhyton_ir::{Builder, Graph, Value};
 
 use super::MODULE;
 use crate::error::{Error, Result};
@@ -27,6 +30,20 @@ fn relu6_of(x: &Tensor) -> Tensor {
 
 fn hard_sigmoid_of(x: &Tensor) -> Tensor {
     relu6_of(&(x + 3.0)) / 6.0
+}
+
+/// A function of each element alone whose gradient is more than a comparison: as a composite of its own, so that all that
+/// the forward computation keeps for it is the derivative.
+fn pointwise(x: &Tensor, function: impl Fn(&mut Builder, Value) -> Value) -> Tensor {
+    let mut graph = Graph::new();
+    let value = graph.parameter(x.ty().clone());
+    let mut b = Builder::new(&mut graph);
+    let out = function(&mut b, value);
+    if let Err(error) = b.finish() {
+        return Tensor::invalid(error.into());
+    }
+    graph.set_outputs(vec![out]);
+    Tensor::apply(Composite { kind: CompositeKind::Pointwise, decomposition: Arc::new(graph) }, &[x])
 }
 
 /// `log(1 + eˣ)`. A branch on the sign, not `|x|`, so that the gradient at 0 is 1/2.
@@ -68,7 +85,10 @@ unary_operations! { MODULE;
         select(&compare(Direction::Le, x, &full(x, -1.0)), &full(x, 0.0), &upper)
     };
     /// `x · sigmoid(x)`, also known as swish.
-    silu Silu |x| x * unary(UnaryKind::Logistic, x);
+    silu Silu |x| pointwise(x, |b, x| {
+        let share = b.unary(UnaryKind::Logistic, x);
+        b.mul(x, share)
+    });
     /// `log(sigmoid(x))`.
     log_sigmoid LogSigmoid |x| unary(UnaryKind::Neg, &softplus_of(&unary(UnaryKind::Neg, x)));
     /// `min(max(x + 3, 0), 6)/6`.
@@ -180,15 +200,24 @@ pub fn gelu(x: &Tensor, approximate: bool) -> Tensor {
 }
 
 fn compute_gelu(op: &Gelu, x: Tensor) -> Tensor {
-    let share = if op.approximate {
-        // √(2/π)
-        const FACTOR: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
-        let cube = ops::square(&x) * &x;
-        unary(UnaryKind::Tanh, &((&x + cube * 0.044715) * FACTOR))
-    } else {
-        unary(UnaryKind::Erf, &(&x * std::f64::consts::FRAC_1_SQRT_2))
-    };
-    x * 0.5 * (share + 1.0)
+    let approximate = op.approximate;
+    pointwise(&x, move |b, x| {
+        let share = if approximate {
+            // √(2/π)
+            const FACTOR: f64 = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+            let square = b.mul(x, x);
+            let cube = b.mul(square, x);
+            let bend = b.scale(cube, 0.044715);
+            let sum = b.add(x, bend);
+            let scaled = b.scale(sum, FACTOR);
+            b.unary(UnaryKind::Tanh, scaled)
+        } else {
+            let scaled = b.scale(x, std::f64::consts::FRAC_1_SQRT_2);
+            b.unary(UnaryKind::Erf, scaled)
+        };
+        let (half, share) = (b.scale(x, 0.5), b.shift(share, 1.0));
+        b.mul(half, share)
+    })
 }
 
 /// `a · sigmoid(b)` of the halves `a` and `b` of `x` along `axis` (Keras's default is −1).

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use rhyton_ir::op::{BinaryKind, Composite, CompositeKind, Direction, Iota, ReduceKind, UnaryKind};
+use rhyton_ir::op::{Composite, CompositeKind, Direction, Iota};
 use rhyton_ir::{Builder, DType, Dim, Graph, Shape, TensorType};
 
 use super::MODULE;
+use super::softmax::over_last;
 use crate::error::{Error, Result};
 use crate::nest::{Args, Nest};
 use crate::ops::class::operations;
@@ -160,13 +161,8 @@ fn composite(kind: CompositeKind, operands: &[Option<&Tensor>], scores: &Shape) 
         let masked = b.full_like(logits, MASKED);
         logits = b.select(seen, logits, masked);
     }
-    let max = b.reduce(ReduceKind::Max, logits, &[3]);
-    let max = b.restore(max, scores, &[3]);
-    let shifted = b.binary(BinaryKind::Sub, logits, max);
-    let exp = b.unary(UnaryKind::Exp, shifted);
-    let sum = b.sum(exp, &[3]);
-    let sum = b.restore(sum, scores, &[3]);
-    let weights = b.div(exp, sum);
+    // A composite of its own, for its gradient, which needs the weights alone.
+    let weights = b.push(over_last(&CompositeKind::Softmax, &b.ty(logits))?, &[logits]);
     // (batch, heads, target, dim)
     let mixed = b.dot_general(dims([0, 1], 3, [0, 2], 1), weights, v[2]);
     let out = b.transpose(mixed, &[0, 2, 1, 3]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rhyton_ir::op::{Composite, CompositeKind, Cumulative, ReduceKind, UnaryKind};
-use rhyton_ir::{Builder, Dim, Graph, Shape};
+use rhyton_ir::{Builder, Dim, Graph, Shape, TensorType};
 
 use super::MODULE;
 use crate::error::{Error, Result};
@@ -48,24 +48,27 @@ fn over_axes(kind: &CompositeKind, x: &Tensor, axes: &Axes) -> Result<Tensor> {
         return Err(Error::shape("softmax", format!("no axes of {}", x.ty()), "give a tensor with axes"));
     }
     if axes == [x.rank() - 1] {
-        return over_last(kind, &x);
+        return Ok(Tensor::apply(over_last(kind, x.ty())?, &[&x]));
     }
     let order: Vec<usize> = (0..x.rank()).filter(|a| !axes.contains(a)).chain(axes.iter().copied()).collect();
     let moved = permute(&x, &order);
     let kept = x.rank() - axes.len();
     let together = moved.shape()[kept..].iter().fold(Dim::Known(1), |n, d| n * d.clone());
     let shape: Shape = moved.shape()[..kept].iter().cloned().chain([together]).collect();
-    let out = reshaped(over_last(kind, &reshaped(&moved, shape))?.check()?, moved.shape().clone());
+    let together = reshaped(&moved, shape);
+    let out = Tensor::apply(over_last(kind, together.check()?.ty())?, &[&together]);
+    let out = reshaped(out.check()?, moved.shape().clone());
     let mut back = vec![0; order.len()];
     order.iter().enumerate().for_each(|(i, &a)| back[a] = i);
     Ok(permute(&out, &back))
 }
 
-fn over_last(kind: &CompositeKind, x: &Tensor) -> Result<Tensor> {
+/// Softmax or log-softmax over the last axis of an operand of type `ty`.
+pub(super) fn over_last(kind: &CompositeKind, ty: &TensorType) -> Result<Composite> {
     let mut graph = Graph::new();
-    let value = graph.parameter(x.ty().clone());
+    let value = graph.parameter(ty.clone());
     let mut b = Builder::new(&mut graph);
-    let (shape, last) = (x.shape(), [x.rank() - 1]);
+    let (shape, last) = (&ty.shape, [ty.rank() - 1]);
     let max = b.reduce(ReduceKind::Max, value, &last);
     let max = b.restore(max, shape, &last);
     let shifted = b.sub(value, max);
@@ -81,7 +84,7 @@ fn over_last(kind: &CompositeKind, x: &Tensor) -> Result<Tensor> {
     };
     b.finish()?;
     graph.set_outputs(vec![out]);
-    Ok(Tensor::apply(Composite { kind: kind.clone(), decomposition: Arc::new(graph) }, &[x]))
+    Ok(Composite { kind: kind.clone(), decomposition: Arc::new(graph) })
 }
 
 /// Like softmax along `axis` (Keras's default is −1), but with zeros: near the projection of `x` onto the probability
