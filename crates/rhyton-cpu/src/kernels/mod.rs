@@ -11,4 +11,5 @@ pub mod math;
 pub mod reduce;
 pub mod scratch;
 pub mod simd;
+pub mod sort;
 pub mod window;

@@ -12,6 +12,7 @@ mod copy;
 mod evaluate;
 mod indexing;
 mod random;
+mod sorting;
 
 use std::collections::HashMap;
 
@@ -330,9 +331,9 @@ pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) ->
             Some(kernel) => Box::new(kernel),
             None => Box::new(Evaluate::new(op, inputs, outputs)),
         },
-        Op::Sort(_)
-        | Op::TopK(_)
-        | Op::Fft(_)
+        Op::Sort(op) => Box::new(sorting::SortKernel::new(op, inputs, outputs)),
+        Op::TopK(op) => Box::new(sorting::TopKKernel::new(op.k, inputs, outputs)),
+        Op::Fft(_)
         | Op::Cholesky(_)
         | Op::TriangularSolve(_)
         | Op::Lu(_)
