@@ -5,6 +5,7 @@
 //! else but the operands.
 
 pub mod conv;
+pub mod fft;
 pub mod fold;
 pub mod gemm;
 pub mod math;

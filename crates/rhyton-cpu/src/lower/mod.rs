@@ -10,6 +10,7 @@ mod contract;
 mod control;
 mod copy;
 mod evaluate;
+mod fourier;
 mod indexing;
 mod random;
 mod sorting;
@@ -333,8 +334,8 @@ pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) ->
         },
         Op::Sort(op) => Box::new(sorting::SortKernel::new(op, inputs, outputs)),
         Op::TopK(op) => Box::new(sorting::TopKKernel::new(op.k, inputs, outputs)),
-        Op::Fft(_)
-        | Op::Cholesky(_)
+        Op::Fft(op) => fourier::kernel(op, inputs, outputs),
+        Op::Cholesky(_)
         | Op::TriangularSolve(_)
         | Op::Lu(_)
         | Op::Qr(_)
