@@ -8,6 +8,7 @@ pub mod conv;
 pub mod fft;
 pub mod fold;
 pub mod gemm;
+pub mod linalg;
 pub mod math;
 pub mod reduce;
 pub mod scratch;

@@ -12,6 +12,7 @@ mod copy;
 mod evaluate;
 mod fourier;
 mod indexing;
+mod matrices;
 mod random;
 mod sorting;
 
@@ -335,13 +336,10 @@ pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) ->
         Op::Sort(op) => Box::new(sorting::SortKernel::new(op, inputs, outputs)),
         Op::TopK(op) => Box::new(sorting::TopKKernel::new(op.k, inputs, outputs)),
         Op::Fft(op) => fourier::kernel(op, inputs, outputs),
-        Op::Cholesky(_)
-        | Op::TriangularSolve(_)
-        | Op::Lu(_)
-        | Op::Qr(_)
-        | Op::Eigh(_)
-        | Op::Svd(_)
-        | Op::CustomCall(_) => Box::new(Evaluate::new(op, inputs, outputs)),
+        Op::Cholesky(_) | Op::TriangularSolve(_) | Op::Lu(_) | Op::Qr(_) | Op::Eigh(_) | Op::Svd(_) => {
+            Box::new(matrices::Matrices::new(op, inputs, outputs))
+        }
+        Op::CustomCall(_) => Box::new(Evaluate::new(op, inputs, outputs)),
         Op::Parameter(_)
         | Op::Constant(_)
         | Op::Iota(_)
