@@ -5,6 +5,7 @@
 //! else but the operands.
 
 pub mod conv;
+pub mod direct;
 pub mod fft;
 pub mod fold;
 pub mod gemm;

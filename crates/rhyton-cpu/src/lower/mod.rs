@@ -9,6 +9,7 @@ mod along;
 mod contract;
 mod control;
 mod copy;
+mod direct;
 mod evaluate;
 mod fourier;
 mod indexing;
@@ -255,6 +256,12 @@ impl Lowering {
     }
 
     fn contract(&mut self, op: &Op, mut inputs: Vec<View>, dtype: DType, dims: &[usize]) -> View {
+        if contract::is_direct(op, dtype, &inputs) {
+            let ordered = direct::ordered(op, [inputs[0].dims.len(), inputs[1].dims.len()], dims);
+            let turned = inputs.iter().zip(&ordered.axes).map(|(view, axes)| view.transpose(axes)).collect();
+            let tensor = self.call(&ordered.op, turned, &[(dtype, ordered.dims.clone())])[0];
+            return View::dense(tensor, &ordered.dims).transpose(&ordered.back);
+        }
         if !contract::reads_views(op, dtype, &inputs) {
             inputs = inputs.iter().map(|v| View::dense(self.dense(v), &v.dims)).collect();
         }
