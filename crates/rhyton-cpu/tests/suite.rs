@@ -3,7 +3,7 @@
 use rhyton_cpu::CpuBackend;
 use rhyton_cpu::isa::Isa;
 use rhyton_ir::backend::{Backend, CompileOptions};
-use rhyton_ir::op::{BinaryKind, Constant, ConvDims, Convolution, Sample, UnaryKind};
+use rhyton_ir::op::*;
 use rhyton_ir::random_graph::{RandomGraph, random_graph};
 use rhyton_ir::{Array, Builder, DType, Graph, Op, TensorType, interpret};
 
@@ -211,6 +211,76 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
             let (graph, inputs) = with_epilogue(sample, axis);
             check(&backends, &graph, &inputs, &format!("contraction {i} with a bias along axis {axis}"));
         }
+    }
+}
+
+#[test]
+fn operands_of_many_tasks_run_as_they_are_interpreted() {
+    let numbers = |dtype: DType, shape: &[usize]| {
+        let n = shape.iter().product::<usize>();
+        Array::new(shape, (0..n).map(|i| ((i * i + 7 * i) % 1013) as f64 * 0.0625 - 31.0).collect::<Vec<f64>>())
+            .cast(dtype)
+    };
+    let diagonal = |dtype: DType, batch: usize, n: usize| {
+        let element = |at: usize| {
+            ((at * 11) % 17) as f64 * 0.125 / n as f64 + if (at % (n * n)).is_multiple_of(n + 1) { 3.0 } else { 0.0 }
+        };
+        Array::new([batch, n, n], (0..batch * n * n).map(element).collect::<Vec<f64>>()).cast(dtype)
+    };
+    let (f32, i32, f64) = (DType::F32, DType::I32, DType::F64);
+    let mut with_nan = numbers(f32, &[40, 700]).to_f64_vec();
+    with_nan.iter_mut().step_by(97).for_each(|x| *x = f64::NAN);
+    let with_nan = Array::new([40, 700], with_nan).cast(f32);
+    let solve = |left: bool, lower: bool| TriangularSolve { left, lower, transpose: !lower, unit_diagonal: false };
+    let mut samples = vec![
+        Sample::new(Sort { axis: 1, keys: 1, descending: true }, [with_nan.clone(), numbers(i32, &[40, 700])]),
+        Sample::new(Sort { axis: 0, keys: 2, descending: false }, [numbers(i32, &[90, 300]), numbers(f64, &[90, 300])]),
+        Sample::new(TopK { k: 3 }, [with_nan]),
+        Sample::new(TopK { k: 0 }, [numbers(f32, &[4, 5])]),
+        Sample::new(Sort { axis: 0, keys: 1, descending: false }, [numbers(f32, &[0, 5])]),
+        Sample::new(Fft { kind: FftKind::Fft, length: 60 }, [numbers(f32, &[5, 40, 60]), numbers(f32, &[5, 40, 60])]),
+        Sample::new(Fft { kind: FftKind::Rfft, length: 128 }, [numbers(f32, &[100, 128])]),
+        Sample::new(Cholesky, [diagonal(f32, 300, 9)]),
+        Sample::new(Lu, [diagonal(f64, 40, 40)]),
+        Sample::new(Qr { full: false }, [diagonal(f32, 30, 20)]),
+        Sample::new(solve(true, true), [diagonal(f64, 2, 70), numbers(f64, &[2, 70, 100])]),
+        Sample::new(solve(false, false), [diagonal(f64, 2, 70), numbers(f64, &[2, 100, 70])]),
+        Sample::new(solve(true, false), [diagonal(f32, 200, 5), numbers(f32, &[200, 5, 3])]),
+        Sample::new(Cholesky, [diagonal(f32, 0, 3)]),
+        Sample::new(Svd { full: true }, [numbers(f32, &[0, 3])]),
+        Sample::new(DotGeneral::matmul(3), [numbers(i32, &[2, 40, 50]), numbers(i32, &[2, 50, 70])]),
+    ];
+    let pooled = Convolution {
+        dims: ConvDims { lhs_feature: 1, lhs_spatial: vec![2, 3], ..ConvDims::channels_last(2) },
+        strides: vec![2, 1],
+        padding: vec![(1, 1), (0, 2)],
+        lhs_dilation: vec![1, 1],
+        rhs_dilation: vec![1, 1],
+        feature_groups: 1,
+        batch_groups: 1,
+    };
+    samples.push(Sample::new(pooled, [numbers(i32, &[3, 4, 16, 15]), numbers(i32, &[3, 3, 4, 20])]));
+    // Many updates of few elements: 16-bit sums are rounded once.
+    let places = Array::new([400, 1], (0..400).map(|i| i % 3).collect::<Vec<i32>>());
+    for dtype in [DType::BF16, DType::F16] {
+        let updates = numbers(f64, &[400, 6]).cast(dtype);
+        for combine in [Combine::Add, Combine::Max] {
+            let scatter = Scatter {
+                update_window_axes: vec![1],
+                inserted_window_axes: vec![0],
+                operand_batching_axes: vec![],
+                indices_batching_axes: vec![],
+                scatter_axes_to_operand_axes: vec![0],
+                index_vector_axis: 1,
+                combine,
+            };
+            samples.push(Sample::new(scatter, [numbers(dtype, &[4, 6]), places.clone(), updates.clone()]));
+        }
+    }
+    let backends = backends();
+    for (i, sample) in samples.iter().enumerate() {
+        let what = format!("larger operands {i}, {}", sample.op.name());
+        check(&backends, &graph_of(sample, false), &sample.inputs, &what);
     }
 }
 

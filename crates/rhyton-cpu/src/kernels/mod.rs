@@ -5,10 +5,14 @@
 //! else but the operands.
 
 pub mod conv;
+pub mod direct;
+pub mod fft;
 pub mod fold;
 pub mod gemm;
+pub mod linalg;
 pub mod math;
 pub mod reduce;
 pub mod scratch;
 pub mod simd;
+pub mod sort;
 pub mod window;

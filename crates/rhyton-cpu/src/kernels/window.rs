@@ -77,7 +77,7 @@ impl WindowAxis {
 
     /// The element under `tap` of the window at `out`, if it is one.
     #[inline]
-    fn element(&self, out: usize, tap: usize) -> Option<usize> {
+    pub(crate) fn element(&self, out: usize, tap: usize) -> Option<usize> {
         let at = (out * self.stride + tap * self.window_dilation) as i64 - self.padding;
         let step = self.base_dilation as i64;
         (at >= 0 && at % step == 0 && at / step < self.size as i64).then_some((at / step) as usize)

@@ -27,7 +27,7 @@ pub(super) struct Along {
 }
 
 /// The products of the sizes before an axis, of it, and after it.
-fn around(dims: &[usize], axis: usize) -> (usize, usize, usize) {
+pub(super) fn around(dims: &[usize], axis: usize) -> (usize, usize, usize) {
     (dims[..axis].iter().product(), dims[axis], dims[axis + 1..].iter().product())
 }
 

@@ -3,8 +3,8 @@
 use rhyton_ir::op::{Convolution, DotGeneral};
 use rhyton_ir::{DType, Element, Op, Result, bf16, f16};
 
+use super::direct::Direct;
 use super::emit::{Operand, Target};
-use super::evaluate::Evaluate;
 use super::units::{Call, Units};
 use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
@@ -50,17 +50,30 @@ fn few_axes(dot: &DotGeneral, inputs: &[super::view::View]) -> bool {
         && inputs.iter().all(|v| v.dims.iter().filter(|&&d| d != 1).count() <= MAX_DIMS)
 }
 
+/// Whether the operation is computed by its definition, see [`direct`](super::direct): of integers, and what no other
+/// kernel takes.
+pub(super) fn is_direct(op: &Op, dtype: DType, inputs: &[super::view::View]) -> bool {
+    let dense = |view: &super::view::View| super::view::View::dense(view.tensor, &view.dims);
+    !dtype.is_float()
+        || match op {
+            Op::Convolution(op) => {
+                inputs.iter().any(|v| v.count() == 0) || geometry(op, &[dense(&inputs[0]), dense(&inputs[1])]).is_none()
+            }
+            _ => false,
+        }
+}
+
 /// The kernel of a contraction.
 pub(super) fn kernel(op: &Op, inputs: Vec<Operand>, output: Target) -> Box<dyn Kernel> {
+    let views = [inputs[0].view.clone(), inputs[1].view.clone()];
     match op {
-        Op::DotGeneral(dot) if output.dtype.is_float() => Box::new(Product::new(dot, inputs, output, None)),
-        Op::Convolution(op) if output.dtype.is_float() && inputs[0].count() * inputs[1].count() > 0 => {
-            match geometry(op, &[inputs[0].view.clone(), inputs[1].view.clone()]) {
-                Some(geometry) => Box::new(Convolve::new(geometry, inputs, output, None)),
-                None => Box::new(Evaluate::new(&Op::Convolution(op.clone()), inputs, vec![output])),
-            }
+        _ if is_direct(op, output.dtype, &views) => Box::new(Direct::new(op, inputs, output)),
+        Op::DotGeneral(dot) => Box::new(Product::new(dot, inputs, output, None)),
+        Op::Convolution(op) => {
+            let geometry = geometry(op, &views).expect("what has none is direct, or dense");
+            Box::new(Convolve::new(geometry, inputs, output, None))
         }
-        _ => Box::new(Evaluate::new(op, inputs, vec![output])),
+        _ => unreachable!("only contractions are contracted"),
     }
 }
 

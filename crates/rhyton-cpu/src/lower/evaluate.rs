@@ -1,5 +1,8 @@
-//! Operations that run as the reference interpreter runs them: those so rare that a kernel of their own would only be
-//! more code.
+//! Operations that run as the reference interpreter runs them.
+//!
+//! These are custom calls, which have no other definition, and what is so rare that a kernel would only be more code:
+//! windows over more axes than [`MAX_AXES`](crate::kernels::window::MAX_AXES), and `scatter` that assigns with window
+//! axes before others, where the order of updates is another than that of the places.
 
 use rhyton_ir::{Array, Op, Result};
 

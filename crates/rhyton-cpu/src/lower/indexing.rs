@@ -6,6 +6,7 @@ use rhyton_ir::{DType, Result, with_element};
 use super::copy::read_integer;
 use super::emit::{Operand, Target};
 use super::view::dense_strides;
+use crate::fuse::block;
 use crate::kernels::fold::{Fold, Foldable};
 use crate::kernels::gemm::Shared;
 use crate::plan::{Context, Cost, Kernel, Slot};
@@ -226,16 +227,17 @@ pub(super) struct ScatterKernel {
     x: Slot,
     updates: Slot,
     out: Target,
+    /// Where 16-bit floats are combined, in `f32`.
+    wide: Slot,
 }
 
 impl ScatterKernel {
-    /// `None` where the order of updates, or of roundings, would not be the one that is defined.
+    /// `None` where the order of updates would not be the one that is defined.
     pub fn new(op: &Scatter, inputs: &[Operand], out: &Target) -> Option<ScatterKernel> {
         let updates = inputs[2].dims();
         let places = updates.len() - op.update_window_axes.len();
         let in_order = op.update_window_axes.iter().all(|&a| a >= places) || op.combine != Combine::Assign;
-        let narrow = out.dtype == DType::Bool || out.dtype.is_float() && out.dtype.size() == 2;
-        if !in_order || narrow && op.combine != Combine::Assign {
+        if !in_order {
             return None;
         }
         let dimensions = Dimensions {
@@ -255,17 +257,26 @@ impl ScatterKernel {
             .collect();
         let boxes = Boxes::new(&dimensions, &out.dims, &inputs[1], updates, &sizes);
         let (x, updates) = (inputs[0].slot, inputs[2].slot);
-        Some(ScatterKernel { boxes, combine: op.combine, x, updates, out: out.clone() })
+        Some(ScatterKernel { boxes, combine: op.combine, x, updates, out: out.clone(), wide: 0 })
     }
 
-    /// Combines all boxes. Tasks take different stretches of the last axis of every box, so that the order at each
-    /// element is that of the updates.
-    fn combine<T: Copy + Send>(&self, cx: &Context, f: impl Fn(T, T) -> T + Sync) {
+    /// Combines by a fold, whose type `out` has: that of the elements, or a wider one if they are widened.
+    fn fold<O: Fold>(&self, cx: &Context, out: *mut u8) {
+        self.combine::<O::T, O::X>(cx, out, |a, update| O::apply(a, O::load(update)));
+    }
+
+    /// Whether elements are combined in a wider type, and rounded at the end.
+    fn is_widened(&self) -> bool {
+        self.combine != Combine::Assign && self.out.dtype.is_float() && self.out.dtype.size() == 2
+    }
+
+    /// Combines all boxes into `out`. Tasks take different stretches of the last axis of every box, so that the order at
+    /// each element is that of the updates.
+    fn combine<W: Copy + Send, T: Copy + Send>(&self, cx: &Context, out: *mut u8, f: impl Fn(W, T) -> W + Sync) {
         let b = &self.boxes;
         let (count, last) = (b.count(), b.dims.len() - 1);
         let n = b.dims[last];
-        let (out, updates) =
-            (Shared(cx.pointer(self.out.slot).cast::<T>()), Shared(cx.pointer(self.updates).cast::<T>()));
+        let (out, updates) = (Shared(out.cast::<W>()), Shared(cx.pointer(self.updates).cast::<T>()));
         let bytes = count * b.len() * size_of::<T>();
         // If all else moves by multiples of at least the last axis, an element has the same place along it in every box.
         let moves = b.components.iter().map(|c| c.stride).chain(b.places.iter().map(|p| p.large));
@@ -295,24 +306,29 @@ impl ScatterKernel {
 
 impl Kernel for ScatterKernel {
     fn run(&self, cx: &Context) -> Result<()> {
-        let (x, out) = (cx.pointer(self.x), cx.pointer(self.out.slot));
-        if x != out {
+        let (x, result) = (cx.pointer(self.x), cx.pointer(self.out.slot));
+        let mut out = result;
+        if self.is_widened() {
+            out = cx.pointer(self.wide);
+            // SAFETY: both have the elements of the result, scratch() asked for an f32 for each.
+            unsafe { block::convert(cx.isa, self.out.dtype, DType::F32, x, out, self.out.count()) };
+        } else if x != out {
             // SAFETY: both have the bytes of the result and are different buffers.
             unsafe { std::ptr::copy_nonoverlapping(x, out, self.out.bytes()) };
         }
-        if self.boxes.count() * self.boxes.len() == 0 {
-            return Ok(());
+        if self.boxes.count() * self.boxes.len() > 0 {
+            with_element!(self.out.dtype, T => match self.combine {
+                Combine::Assign => self.combine::<T, T>(cx, out, |_, update| update),
+                Combine::Add => self.fold::<<T as Foldable>::Sum>(cx, out),
+                Combine::Mul => self.fold::<<T as Foldable>::Prod>(cx, out),
+                Combine::Min => self.fold::<<T as Foldable>::Min>(cx, out),
+                Combine::Max => self.fold::<<T as Foldable>::Max>(cx, out),
+            });
         }
-        fn fold<O: Fold>(a: O::X, b: O::X) -> O::X {
-            O::store(O::apply(O::load(a), O::load(b)))
+        if self.is_widened() {
+            // SAFETY: as above.
+            unsafe { block::convert(cx.isa, DType::F32, self.out.dtype, out, result, self.out.count()) };
         }
-        with_element!(self.out.dtype, T => match self.combine {
-            Combine::Assign => self.combine::<T>(cx, |_, update| update),
-            Combine::Add => self.combine::<T>(cx, fold::<<T as Foldable>::Sum>),
-            Combine::Mul => self.combine::<T>(cx, fold::<<T as Foldable>::Prod>),
-            Combine::Min => self.combine::<T>(cx, fold::<<T as Foldable>::Min>),
-            Combine::Max => self.combine::<T>(cx, fold::<<T as Foldable>::Max>),
-        });
         Ok(())
     }
 
@@ -330,5 +346,13 @@ impl Kernel for ScatterKernel {
     fn in_place(&self) -> Vec<(Slot, Slot)> {
         let once = self.x != self.updates && self.x != self.boxes.index;
         if once { vec![(self.x, self.out.slot)] } else { Vec::new() }
+    }
+
+    fn scratch(&self) -> usize {
+        if self.is_widened() { self.out.count() * size_of::<f32>() } else { 0 }
+    }
+
+    fn placed(&mut self, scratch: Slot, _: &dyn Fn(Slot, Slot) -> bool) {
+        self.wide = scratch;
     }
 }

@@ -9,10 +9,14 @@ mod along;
 mod contract;
 mod control;
 mod copy;
+mod direct;
 mod evaluate;
+mod fourier;
 mod indexing;
+mod matrices;
 mod random;
 mod recompute;
+mod sorting;
 
 use std::collections::HashMap;
 
@@ -253,6 +257,12 @@ impl Lowering {
     }
 
     fn contract(&mut self, op: &Op, mut inputs: Vec<View>, dtype: DType, dims: &[usize]) -> View {
+        if contract::is_direct(op, dtype, &inputs) {
+            let ordered = direct::ordered(op, [inputs[0].dims.len(), inputs[1].dims.len()], dims);
+            let turned = inputs.iter().zip(&ordered.axes).map(|(view, axes)| view.transpose(axes)).collect();
+            let tensor = self.call(&ordered.op, turned, &[(dtype, ordered.dims.clone())])[0];
+            return View::dense(tensor, &ordered.dims).transpose(&ordered.back);
+        }
         if !contract::reads_views(op, dtype, &inputs) {
             inputs = inputs.iter().map(|v| View::dense(self.dense(v), &v.dims)).collect();
         }
@@ -331,16 +341,13 @@ pub(crate) fn kernel(op: &Op, inputs: Vec<Operand>, mut outputs: Vec<Target>) ->
             Some(kernel) => Box::new(kernel),
             None => Box::new(Evaluate::new(op, inputs, outputs)),
         },
-        Op::Sort(_)
-        | Op::TopK(_)
-        | Op::Fft(_)
-        | Op::Cholesky(_)
-        | Op::TriangularSolve(_)
-        | Op::Lu(_)
-        | Op::Qr(_)
-        | Op::Eigh(_)
-        | Op::Svd(_)
-        | Op::CustomCall(_) => Box::new(Evaluate::new(op, inputs, outputs)),
+        Op::Sort(op) => Box::new(sorting::SortKernel::new(op, inputs, outputs)),
+        Op::TopK(op) => Box::new(sorting::TopKKernel::new(op.k, inputs, outputs)),
+        Op::Fft(op) => fourier::kernel(op, inputs, outputs),
+        Op::Cholesky(_) | Op::TriangularSolve(_) | Op::Lu(_) | Op::Qr(_) | Op::Eigh(_) | Op::Svd(_) => {
+            Box::new(matrices::Matrices::new(op, inputs, outputs))
+        }
+        Op::CustomCall(_) => Box::new(Evaluate::new(op, inputs, outputs)),
         Op::Parameter(_)
         | Op::Constant(_)
         | Op::Iota(_)

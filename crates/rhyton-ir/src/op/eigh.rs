@@ -12,8 +12,9 @@ use crate::shape::{Bindings, TensorType};
 
 /// Outputs `w (…, n)` ascending and `v (…, n, n)` with the vectors as columns; reads the lower triangle.
 ///
-/// The signs of the vectors are not specified. The gradient is that of the elements that are read: 0 above the
-/// diagonal; between equal eigenvalues no gradient flows through the vectors, which are not unique then.
+/// The first element of a vector whose magnitude is at least 0.9 of the largest's is positive. The gradient is that of the
+/// elements that are read: 0 above the diagonal; between equal eigenvalues no gradient flows through the vectors, which
+/// are not unique then.
 ///
 /// # References
 /// Gradient: Giles, *An extended collection of matrix derivative results for forward and reverse mode automatic
@@ -66,7 +67,8 @@ fn decompose(x: &Matrix) -> (Vec<f64>, Matrix) {
     let mut ascending: Vec<usize> = (0..n).collect();
     ascending.sort_by(|&i, &j| a[(i, i)].total_cmp(&a[(j, j)]));
     let values = ascending.iter().map(|&i| a[(i, i)]).collect();
-    (values, Matrix::from_fn(n, n, |i, j| v[(i, ascending[j])]))
+    let signs: Vec<f64> = (0..n).map(|j| matrix::sign(&v.column(j))).collect();
+    (values, Matrix::from_fn(n, n, |i, j| v[(i, ascending[j])] * signs[ascending[j]]))
 }
 
 impl Primitive for Eigh {

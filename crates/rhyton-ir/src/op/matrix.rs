@@ -124,6 +124,14 @@ impl Matrix {
     }
 }
 
+/// The sign that is given to vectors which are unique but for it: that of the first element whose magnitude is at least
+/// 0.9 of the largest's, so that rounding does not choose among equal ones.
+pub(super) fn sign(vector: &[f64]) -> f64 {
+    let largest = vector.iter().fold(0f64, |m, x| m.max(x.abs()));
+    let leading = vector.iter().find(|x| x.abs() >= 0.9 * largest);
+    if leading.is_some_and(|&x| x < 0.0) { -1.0 } else { 1.0 }
+}
+
 /// The cosine and sine of the rotation that makes the symmetric matrix `[[app, apq], [apq, aqq]]` diagonal
 /// (Golub and Van Loan, *Matrix Computations*, algorithm 8.4.1).
 pub(super) fn jacobi_rotation(app: f64, apq: f64, aqq: f64) -> (f64, f64) {

@@ -12,7 +12,8 @@ use crate::shape::{Bindings, TensorType};
 
 /// Outputs `u (…, m, k)`, `s (…, k)` descending, `vt (…, k, n)` with `k = min(m, n)`; square `u` and `vt` if `full`.
 ///
-/// The signs of the vectors are not specified. The gradient of complete bases that are larger than the reduced ones is
+/// The first of the elements of a column of `u` (of the reduced one) whose magnitude is at least 0.9 of the largest's is
+/// positive. The gradient of complete bases that are larger than the reduced ones is
 /// not defined, that of the singular values always is; between equal singular values no gradient flows through the
 /// vectors, which are not unique then.
 ///
@@ -41,13 +42,23 @@ impl Svd {
 
     /// `(u, s, vt)` with complete bases. NaN if an element is not finite.
     fn decompose(x: &Matrix) -> (Matrix, Vec<f64>, Matrix) {
+        let (mut u, s, mut vt) = Svd::with_any_signs(x);
+        for j in 0..s.len() {
+            let sign = matrix::sign(&u.column(j));
+            (0..u.rows).for_each(|i| u[(i, j)] *= sign);
+            (0..vt.columns).for_each(|i| vt[(j, i)] *= sign);
+        }
+        (u, s, vt)
+    }
+
+    fn with_any_signs(x: &Matrix) -> (Matrix, Vec<f64>, Matrix) {
         let (m, n) = (x.rows, x.columns);
         if !x.is_finite() {
             let nan = |n| Matrix::from_fn(n, n, |_, _| f64::NAN);
             return (nan(m), vec![f64::NAN; m.min(n)], nan(n));
         }
         if m < n {
-            let (u, s, vt) = Svd::decompose(&x.transposed());
+            let (u, s, vt) = Svd::with_any_signs(&x.transposed());
             return (vt.transposed(), s, u.transposed());
         }
         let (a, v) = orthogonal_columns(x.clone());
