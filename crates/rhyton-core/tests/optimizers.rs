@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rhyton_core::optimizers::schedules::{ExponentialDecay, ScheduleRef};
-use rhyton_core::optimizers::{Adam, AdamW, LossScaleOptimizer, Muon, Optimizer, OptimizerRef, SGD};
-use rhyton_core::{Array, Error, Result, Tensor, Variable, VariableOptions, jit};
+use rhyton_core::optimizers::{LossScaleOptimizer, Muon, Optimizer, OptimizerRef};
+use rhyton_core::prelude::*;
+use rhyton_core::{VariableOptions, jit};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Value {
@@ -161,6 +162,24 @@ macro_rules! families {
 families! {
     sgd adam adamw rmsprop adagrad adadelta adamax nadam ftrl lion lamb adafactor muon schedulefreeadamw
     lossscaleoptimizer
+}
+
+#[test]
+fn fits_with_validation_have_keras_histories() {
+    for case in fixture("fit")["cases"].as_array().unwrap() {
+        let label = case["config"].to_string();
+        let model = Sequential::new().add(Input::new([3])).add(Dense::new(1));
+        model.set_weights(&[Array::new([3, 1], f32s(&case["kernel"])), Array::new([1], vec![0.0f32])]).unwrap();
+        let optimizer = OptimizerRef::from_json(&case["config"]).unwrap();
+        model.compile_with(Compile::new(optimizer).loss("mse")).unwrap();
+        let data = Data::new(Array::new([10, 3], f32s(&case["x"])), Array::new([10, 1], f32s(&case["y"])));
+        let options = Fit::new().epochs(3).batch_size(2).shuffle(false).validation_split(0.4).verbose(0);
+        let history = model.fit(&data, options).unwrap();
+        for name in ["loss", "val_loss"] {
+            assert_close(&history.get(name), &numbers(&case["history"][name]), &format!("{label} {name}"));
+        }
+        assert_values(&model.weights(), &case["weights"], &label);
+    }
 }
 
 #[test]

@@ -39,6 +39,22 @@ fn a_saved_model_predicts_and_goes_on_training_as_before() {
 }
 
 #[test]
+fn an_optimizer_saved_before_its_first_step_starts_from_the_weights_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.keras");
+    // Compiled before there are weights: the file has no slots, and this optimizer's start as copies of the weights.
+    let model = Sequential::new().add(Dense::new(3)).add(Dense::new(2));
+    model.compile_with(Compile::new(ScheduleFreeAdamW::new(0.1)).loss("mse")).unwrap();
+    model.predict(Array::new([1, 4], vec![0.5f32; 4])).unwrap();
+    assert!(!model.optimizer().unwrap().built());
+    model.save(&path).unwrap();
+    let loaded = load_model(&path).unwrap();
+    assert!(loaded.optimizer().unwrap().built());
+    let history = |model: &Model| model.fit(&data(), Fit::new().epochs(2).shuffle(false).verbose(0)).unwrap();
+    assert_eq!(history(&loaded).get("loss"), history(&model).get("loss"));
+}
+
+#[test]
 fn weights_alone_travel_between_models_of_one_architecture() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("m.weights.h5");

@@ -133,7 +133,7 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
     let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
-    let model = custom.scope(|| model_from_json(&config)).map_err(|e| e.within(&at))?;
+    let model = custom.scope(|| described_model(&config)).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
     for skipped in from_hdf5(&model, &file, path, false)? {
         eprintln!("warning: not loaded: {skipped}");
@@ -146,6 +146,13 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
 /// # Errors
 /// If it is no model, or names a class that is not known.
 pub fn model_from_json(config: &Value) -> Result<Model> {
+    let model = described_model(config)?;
+    model.build_optimizer()?;
+    Ok(model)
+}
+
+/// [`model_from_json`] without the optimizer's slots.
+fn described_model(config: &Value) -> Result<Model> {
     let layer = deserialize_layer(config)?;
     let model = match layer.as_any().downcast_ref::<Model>() {
         Some(model) => model.clone(),

@@ -23,17 +23,25 @@ struct Entry {
 /// Every object with state, in the order and under the groups in which Keras walks them: the model, its layers and what
 /// is in them, then the optimizer. An object met again (a shared layer) is stored once.
 fn entries(model: &Model) -> Vec<Entry> {
+    let mut entries = layer_entries(model);
+    entries.extend(optimizer_entry(model));
+    entries
+}
+
+fn layer_entries(model: &Model) -> Vec<Entry> {
     let mut entries = Vec::new();
     walk(model, String::new(), &mut HashSet::new(), &mut entries);
-    if let Some(optimizer) = model.optimizer() {
-        entries.push(Entry {
-            group: "optimizer".into(),
-            name: optimizer.name().to_owned(),
-            described: format!("optimizer {}", optimizer.name()),
-            variables: optimizer.variables(),
-        });
-    }
     entries
+}
+
+fn optimizer_entry(model: &Model) -> Option<Entry> {
+    let optimizer = model.optimizer()?;
+    Some(Entry {
+        group: "optimizer".into(),
+        name: optimizer.name().to_owned(),
+        described: format!("optimizer {}", optimizer.name()),
+        variables: optimizer.variables(),
+    })
 }
 
 fn walk(layer: &dyn Layer, group: String, seen: &mut HashSet<usize>, entries: &mut Vec<Entry>) {
@@ -80,27 +88,36 @@ pub(crate) fn to_hdf5(model: &Model, with_optimizer: bool) -> Result<H5Writer> {
 /// Sets the model's weights from an HDF5 file laid out by Keras. With `skip_mismatch`, objects that do not fit stay as
 /// they are and are listed in the result; otherwise nothing is changed unless everything fits.
 ///
+/// The optimizer's slots are made once the weights are there. Keras makes them before: where the file has no state of the
+/// optimizer, the slots that start as copies of the weights (`ScheduleFreeAdamW`) are copies of random ones there.
+///
 /// # Errors
 /// If a group is missing or has another number of variables or shapes; the message names the layer, the place in the file
 /// and both shapes.
 pub(crate) fn from_hdf5(model: &Model, file: &H5File, path: &Path, skip_mismatch: bool) -> Result<Vec<String>> {
     let mut loaded: Vec<(Variable, Array)> = Vec::new();
     let mut skipped = Vec::new();
-    for entry in entries(model) {
+    for entry in layer_entries(model) {
         match read_entry(&entry, file, path) {
             Ok(values) => loaded.extend(entry.variables.iter().cloned().zip(values)),
-            Err(error) if entry.group == "optimizer" => {
-                // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
-                skipped.push(format!("{}: {error}", entry.described));
-            }
             Err(error) if skip_mismatch => skipped.push(format!("{}: {error}", entry.described)),
             Err(error) => return Err(error),
         }
     }
-    for (variable, value) in loaded {
-        variable.assign(value)?;
+    assign(loaded)?;
+    model.build_optimizer()?;
+    if let Some(entry) = optimizer_entry(model) {
+        match read_entry(&entry, file, path) {
+            Ok(values) => assign(entry.variables.into_iter().zip(values))?,
+            // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
+            Err(error) => skipped.push(format!("{}: {error}", entry.described)),
+        }
     }
     Ok(skipped)
+}
+
+fn assign(values: impl IntoIterator<Item = (Variable, Array)>) -> Result<()> {
+    values.into_iter().try_for_each(|(variable, value)| variable.assign(value))
 }
 
 fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
