@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::Base;
 use crate::error::{Error, Result};
 use crate::nest::{Args, Nest};
+use crate::saving::registered_name;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
 
@@ -88,9 +89,9 @@ pub trait Layer: LayerObject {
         "keras.layers"
     }
 
-    /// Under which name a custom class is registered; `None` for Keras's own.
+    /// Under which name a class of a user is registered, `Custom>ClassName` unless said otherwise; `None` for Keras's own.
     fn registered_name(&self) -> Option<String> {
-        None
+        registered_name(std::any::type_name::<Self>(), self.class_name())
     }
 
     /// Keras's names of the arguments that tensors are given for, in order.

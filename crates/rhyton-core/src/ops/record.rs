@@ -103,7 +103,8 @@ impl Layer for OperationLayer {
     }
 
     fn registered_name(&self) -> Option<String> {
-        Some(self.operation.class_name().to_owned())
+        let own = || self.operation.class_name().to_owned();
+        Some(self.operation.registered_name().unwrap_or_else(own))
     }
 
     fn is_operation(&self) -> bool {

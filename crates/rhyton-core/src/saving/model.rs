@@ -7,9 +7,10 @@ use rhyton_formats::hdf5::H5File;
 use rhyton_formats::keras_archive::{KerasArchive, WEIGHTS};
 use serde_json::{Value, json};
 
+use super::CustomObjects;
 use super::weights::{format_error, from_hdf5, to_hdf5};
 use crate::error::{Error, Result};
-use crate::model::{CustomObjects, Model, deserialize_layer, serialize_layer};
+use crate::model::{Model, deserialize_layer, serialize_layer};
 
 /// The version of Keras whose files these are.
 pub const KERAS_VERSION: &str = "3.15.1";
