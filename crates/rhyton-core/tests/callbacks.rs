@@ -1,6 +1,8 @@
 //! Callbacks against what Keras's do on the same logs; the data is made by `fixtures/make_callbacks.py`.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rhyton_core::callbacks::{self, Callback, History, LambdaCallback, LearningRateScheduler, List, Logs, Run};
 use rhyton_core::prelude::*;
@@ -112,6 +114,71 @@ fn unknown_callbacks_and_arguments_are_named() {
     assert!(error(json!([{"class_name": "ReduceLROnPlateau", "config": {"factor": 2.0}}])).contains("factor"));
     assert!(error(json!(["LambdaCallback"])).contains("function"));
     assert!(error(json!({"class_name": "EarlyStopping"})).contains("not a list"));
+/// Writes down which hooks are called with which numbers and logs.
+struct Recorder<'r>(&'static str, &'r Mutex<Vec<String>>);
+
+impl Recorder<'_> {
+    fn record(&self, hook: &str, number: Option<usize>, logs: &Logs) -> Result<()> {
+        let mut words = vec![self.0.to_owned(), hook.to_owned()];
+        words.extend(number.map(|n| n.to_string()));
+        let mut names: Vec<String> = logs.keys().cloned().collect();
+        names.sort();
+        words.extend(names);
+        self.1.lock().unwrap().push(words.join(" "));
+        Ok(())
+    }
+}
+
+macro_rules! recorded {
+    ($($hook:ident($($argument:ident: $ty:ty),*) $number:expr, $logs:expr;)*) => {
+        impl Callback for Recorder<'_> {
+            $(fn $hook(&mut self, $($argument: $ty,)* _: &mut Run) -> Result<()> {
+                self.record(stringify!($hook), $number, $logs)
+            })*
+        }
+    };
+}
+
+recorded! {
+    on_train_begin() None, &Logs::new();
+    on_train_end(logs: &Logs) None, logs;
+    on_epoch_begin(epoch: usize) Some(epoch), &Logs::new();
+    on_epoch_end(epoch: usize, logs: &mut Logs) Some(epoch), logs;
+    on_train_batch_begin(batch: usize) Some(batch), &Logs::new();
+    on_train_batch_end(batch: usize, _logs: &Logs) Some(batch), &Logs::new();
+    on_test_begin() None, &Logs::new();
+    on_test_end(logs: &Logs) None, logs;
+    on_test_batch_begin(batch: usize) Some(batch), &Logs::new();
+    on_test_batch_end(batch: usize) Some(batch), &Logs::new();
+    on_predict_begin() None, &Logs::new();
+    on_predict_end() None, &Logs::new();
+    on_predict_batch_begin(batch: usize) Some(batch), &Logs::new();
+    on_predict_batch_end(batch: usize) Some(batch), &Logs::new();
+}
+
+#[test]
+fn hooks_are_called_in_keras_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/callback_order.json");
+    let data: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let ones = |n: usize| Array::new([n, 1], vec![1.0f32; n]);
+    for case in data["cases"].as_array().unwrap() {
+        let model = Sequential::new().add(Input::new([1])).add(Dense::new(1));
+        let steps = case["steps_per_execution"].as_u64().unwrap() as usize;
+        model.compile_with(Compile::new(SGD::new(0.01)).loss("mse").steps_per_execution(steps)).unwrap();
+        let calls = Mutex::new(Vec::new());
+        let two = || [Recorder("a", &calls), Recorder("b", &calls)];
+        let fit = Fit::new().batch_size(2).epochs(2).validation_split(0.3).verbose(0).callbacks(two());
+        model.fit(&Data::new(ones(14), ones(14)), fit).unwrap();
+        assert_eq!(json!(std::mem::take(&mut *calls.lock().unwrap())), case["fit"], "fit, {steps} at a time");
+        let [a, b] = two();
+        model.evaluate(&Data::new(ones(10), ones(10)), Evaluate::new().batch_size(2).callback(a).callback(b)).unwrap();
+        assert_eq!(json!(std::mem::take(&mut *calls.lock().unwrap())), case["evaluate"], "evaluate, {steps} at a time");
+        let [a, b] = two();
+        model.predict_with(&Data::inputs(ones(10)), Predict::new().batch_size(2).callback(a).callback(b)).unwrap();
+        assert_eq!(json!(std::mem::take(&mut *calls.lock().unwrap())), case["predict"], "predict, {steps} at a time");
+    }
+}
+
 }
 
 #[test]

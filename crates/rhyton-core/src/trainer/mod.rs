@@ -19,6 +19,7 @@ mod tracker;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::Model;
 use crate::tensor::Tensor;
 
 pub use compile::Compile;
@@ -35,6 +36,26 @@ use compiled_metrics::CompiledMetrics;
 use program::Programs;
 use step::DefaultSteps;
 use tracker::Tracker;
+
+/// How steps are grouped between calls of callbacks: `steps_per_execution` at a time.
+struct Executions(usize);
+
+impl Executions {
+    fn of(model: &Model) -> Executions {
+        Executions(model.lock_trainer().compile.as_ref().map_or(1, |c| c.steps_per_execution))
+    }
+
+    /// Whether a group begins with `step`.
+    fn begins(&self, step: usize) -> bool {
+        step.is_multiple_of(self.0)
+    }
+
+    /// The number of the last step of its group, if `step` ends one. As in Keras, that of a full group even where the data
+    /// ends before.
+    fn ends(&self, step: usize, is_last: bool) -> Option<usize> {
+        (is_last || self.begins(step + 1)).then(|| step - step % self.0 + self.0 - 1)
+    }
+}
 
 /// What a model keeps for training.
 pub(crate) struct Trainer {
