@@ -53,8 +53,8 @@ pub use variable::{Variable, VariableOptions};
 pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{
-        CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
-        ReduceLROnPlateau, Run, TensorBoard, TerminateOnNaN,
+        BackupAndRestore, CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs,
+        ModelCheckpoint, ReduceLROnPlateau, Run, SwapEMAWeights, TensorBoard, TerminateOnNaN,
     };
     pub use crate::constraints::*;
     pub use crate::initializers::*;
