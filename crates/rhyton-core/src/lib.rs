@@ -42,7 +42,8 @@ pub use nest::{Args, Nest};
 pub use promotion::promote;
 pub use rhyton_ir::{Array, DType, Dim, Shape, TensorType, bf16, f16};
 pub use tensor::{
-    Captured, Tensor, Trace, clear_cache, evaluate_all, grad, gradients, in_trace, trace_function, value_and_grad,
+    Captured, Tensor, Trace, clear_cache, evaluate_all, grad, gradients, gradients_if_any, in_trace, trace_function,
+    value_and_grad,
 };
 pub use variable::{Variable, VariableOptions};
 

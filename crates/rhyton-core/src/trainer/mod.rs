@@ -64,6 +64,8 @@ pub(crate) struct Trainer {
     loss: Option<CompiledLoss>,
     metrics: Option<CompiledMetrics>,
     programs: Programs,
+    /// Which weights have last been said to have no gradients.
+    idle: Vec<String>,
 }
 
 impl Default for Trainer {
@@ -74,6 +76,7 @@ impl Default for Trainer {
             loss: None,
             metrics: None,
             programs: Programs::default(),
+            idle: Vec::new(),
         }
     }
 }
@@ -105,6 +108,17 @@ impl Trainer {
             self.metrics = Some(CompiledMetrics::new(&metrics, &weighted, names, y, y_pred)?);
         }
         Ok(self.metrics.clone().unwrap_or_else(CompiledMetrics::none))
+    }
+
+    /// Says which weights have no gradients, unless that has been said.
+    fn warn_of_idle(&mut self, paths: Vec<String>) {
+        if !paths.is_empty() && paths != self.idle {
+            eprintln!(
+                "warning: the loss does not depend on {}, which will not train; if that is not meant, compile with a loss of all outputs",
+                paths.join(", ")
+            );
+        }
+        self.idle = paths;
     }
 
     /// The steps to run.
