@@ -45,7 +45,7 @@ fn an_optimizer_saved_before_its_first_step_starts_from_the_weights_of_the_file(
     // Compiled before there are weights: the file has no slots, and this optimizer's start as copies of the weights.
     let model = Sequential::new().add(Dense::new(3)).add(Dense::new(2));
     model.compile_with(Compile::new(ScheduleFreeAdamW::new(0.1)).loss("mse")).unwrap();
-    model.predict(Array::new([1, 4], vec![0.5f32; 4])).unwrap();
+    model.call(Tensor::new([1, 4], vec![0.5f32; 4])).eval().unwrap();
     assert!(!model.optimizer().unwrap().built());
     model.save(&path).unwrap();
     let loaded = load_model(&path).unwrap();
