@@ -67,6 +67,11 @@ fn instance(parts: &Parts) -> Result<LayerRef> {
             "a Lambda holds Python code, which is never run",
             "replace it by a layer or operation of Keras in Python and save again",
         )),
+        "StringLookup" | "TextVectorization" => Err(Error::unsupported(
+            "layer",
+            format!("{class} takes texts, and tensors hold numbers"),
+            "look the texts up before the model, and save the model without it",
+        )),
         _ => {
             let found = layers::classes().find(|c| c.name == class);
             let found = found

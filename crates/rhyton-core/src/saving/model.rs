@@ -8,7 +8,7 @@ use rhyton_formats::keras_archive::{KerasArchive, WEIGHTS};
 use serde_json::{Value, json};
 
 use super::CustomObjects;
-use super::weights::{format_error, from_hdf5, to_hdf5};
+use super::weights::{assets, format_error, from_hdf5, load_assets, to_hdf5};
 use crate::error::{Error, Result};
 use crate::model::{Model, deserialize_layer, serialize_layer};
 
@@ -98,7 +98,7 @@ impl Model {
             metadata: metadata.to_string().into_bytes(),
             config: self.to_json().to_string().into_bytes(),
             weights,
-            assets: Default::default(),
+            assets: assets(self)?,
         })
     }
 
@@ -135,6 +135,7 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
     let model = custom.scope(|| described_model(&config)).map_err(|e| e.within(&at))?;
+    load_assets(&model, &archive.assets).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
     for skipped in from_hdf5(&model, &file, path, false)? {
         eprintln!("warning: not loaded: {skipped}");

@@ -1,13 +1,13 @@
 //! Weights in `model.weights.h5`: where each layer's variables stand, as Keras lays them out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use rhyton_formats::hdf5::{H5File, H5Writer, Kind, Value};
 use rhyton_ir::Array;
 
 use crate::error::{Error, Result};
-use crate::layers::{Layer, LayerRef, describe};
+use crate::layers::{Layer, describe};
 use crate::model::Model;
 use crate::variable::Variable;
 
@@ -20,6 +20,28 @@ struct Entry {
     variables: Vec<Variable>,
 }
 
+/// The files of all layers, by their paths below `assets/`: the groups of the weights, then the layers' own names.
+pub(super) fn assets(model: &Model) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    each_layer(model, &mut |group, layer| {
+        let own = layer.assets().map_err(|e| e.within(&describe(layer)))?;
+        found.extend(own.into_iter().map(|(name, bytes)| (join(group, &name), bytes)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Gives all layers their files.
+pub(super) fn load_assets(model: &Model, assets: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    each_layer(model, &mut |group, layer| {
+        let own = |(path, bytes): (&String, &Vec<u8>)| {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            (folder == group).then(|| (name.to_owned(), bytes.clone()))
+        };
+        layer.load_assets(&assets.iter().filter_map(own).collect()).map_err(|e| e.within(&describe(layer)))
+    })
+}
+
 /// Every object with state, in the order and under the groups in which Keras walks them: the model, its layers and what
 /// is in them, then the optimizer. An object met again (a shared layer) is stored once.
 fn entries(model: &Model) -> Vec<Entry> {
@@ -30,7 +52,16 @@ fn entries(model: &Model) -> Vec<Entry> {
 
 fn layer_entries(model: &Model) -> Vec<Entry> {
     let mut entries = Vec::new();
-    walk(model, String::new(), &mut HashSet::new(), &mut entries);
+    let visited = each_layer(model, &mut |group, layer| {
+        entries.push(Entry {
+            group: group.to_owned(),
+            name: layer.name().to_owned(),
+            described: describe(layer),
+            variables: layer.saved_variables(),
+        });
+        Ok(())
+    });
+    visited.expect("collecting cannot fail");
     entries
 }
 
@@ -44,20 +75,22 @@ fn optimizer_entry(model: &Model) -> Option<Entry> {
     })
 }
 
-fn walk(layer: &dyn Layer, group: String, seen: &mut HashSet<usize>, entries: &mut Vec<Entry>) {
-    if !seen.insert(layer.base().key()) {
-        return;
+/// Calls `visit` with each layer and its group, the model itself first.
+fn each_layer(model: &Model, visit: &mut dyn FnMut(&str, &dyn Layer) -> Result<()>) -> Result<()> {
+    fn walk(
+        layer: &dyn Layer,
+        group: &str,
+        seen: &mut HashSet<usize>,
+        visit: &mut dyn FnMut(&str, &dyn Layer) -> Result<()>,
+    ) -> Result<()> {
+        if !seen.insert(layer.base().key()) {
+            return Ok(());
+        }
+        visit(group, layer)?;
+        let children = layer.children();
+        children.iter().try_for_each(|(name, child)| walk(child.as_ref(), &join(group, name), seen, visit))
     }
-    entries.push(Entry {
-        group: group.clone(),
-        name: layer.name().to_owned(),
-        described: describe(layer),
-        variables: layer.saved_variables(),
-    });
-    for (attribute, child) in layer.children() {
-        let child: &LayerRef = &child;
-        walk(child.as_ref(), join(&group, &attribute), seen, entries);
-    }
+    walk(model, "", &mut HashSet::new(), visit)
 }
 
 fn join(group: &str, name: &str) -> String {
