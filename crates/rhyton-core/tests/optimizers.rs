@@ -203,10 +203,8 @@ fn weights_on_which_the_loss_does_not_depend_stay_as_they_are() {
 
     let nothing = Model::new(&input, ops::stop_gradient(&idle.call(&input))).unwrap();
     nothing.compile(SGD::new(0.1), "mse", Vec::<&str>::new()).unwrap();
-    let error = nothing.fit(
-        &Data::new(Array::new([4, 3], f32s(&data["x"])), Array::zeros(DType::F32, &[4, 2])),
-        Fit::new().verbose(0),
-    );
+    let error = nothing
+        .fit(&Data::new(Array::new([4, 3], f32s(&data["x"])), Array::zeros(DType::F32, [4, 2])), Fit::new().verbose(0));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("no gradients for any variable") && error.contains("idle/kernel"), "{error}");
 }
