@@ -1,17 +1,17 @@
 //! `IntegerLookup`: whole numbers by their place in a vocabulary.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 
-use rhyton_ir::op::{CustomCall, HostFunction};
-use rhyton_ir::{Array, DType, TensorType};
+use rhyton_ir::op::CustomCall;
+use rhyton_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::OutputMode;
 use super::encode::encode;
 use super::hashing::salt;
-use super::vocabulary::{Rules, Unknown, Vocabulary};
+use super::vocabulary::{Known, Lookup, NO_VOCABULARY, Rules, Unknown, Vocabulary};
 use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::builders::builders;
@@ -76,9 +76,6 @@ pub struct IntegerLookup {
     #[serde(skip)]
     known: Known,
 }
-
-/// The vocabulary, once it is known. Compiled functions look here when they run.
-type Known = Arc<Mutex<Option<Arc<Vocabulary>>>>;
 
 const ASSET: &str = "vocabulary.txt";
 
@@ -282,8 +279,6 @@ impl IntegerLookup {
     }
 }
 
-const NO_VOCABULARY: &str = "call adapt with data, or give it";
-
 impl Layer for IntegerLookup {
     fn build(&self, _: &InputShapes) -> Result<()> {
         self.check()?;
@@ -341,49 +336,6 @@ impl Layer for IntegerLookup {
             self.replace(self.checked(&terms)?)?;
         }
         Ok(())
-    }
-}
-
-/// The lookup, on the host.
-#[derive(Debug)]
-struct Lookup {
-    known: Known,
-    rules: Rules,
-    invert: bool,
-    name: String,
-}
-
-impl Lookup {
-    fn new(known: &Known, rules: Rules, invert: bool) -> Lookup {
-        // A vocabulary lives as long as a program that looks into it: its address tells programs apart.
-        let name = format!("integer_lookup_{:p}_{invert}_{rules:?}", Arc::as_ptr(known));
-        Lookup { known: Arc::clone(known), rules, invert, name }
-    }
-}
-
-impl HostFunction for Lookup {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn infer(&self, inputs: &[&TensorType]) -> rhyton_ir::Result<Vec<TensorType>> {
-        Ok(vec![TensorType::new(DType::I64, inputs[0].shape.clone())])
-    }
-
-    fn call(&self, inputs: &[&Array]) -> rhyton_ir::Result<Vec<Array>> {
-        let failed = |what: String, fix: &str| rhyton_ir::Error::execution("IntegerLookup", what, fix);
-        let known = self.known.lock().unwrap_or_else(|e| e.into_inner()).clone();
-        let vocabulary = known.ok_or_else(|| failed("there is no vocabulary".into(), NO_VOCABULARY))?;
-        let x = inputs[0];
-        let found = x.as_slice::<i64>().unwrap_or_default().iter().map(|&value| {
-            if self.invert {
-                return Ok(vocabulary.term_at(value, &self.rules));
-            }
-            vocabulary.index_of(value, &self.rules).ok_or_else(|| {
-                failed(format!("{value} is no term, and num_oov_indices is 0"), "set num_oov_indices to at least 1")
-            })
-        });
-        Ok(vec![Array::new(x.shape(), found.collect::<rhyton_ir::Result<Vec<i64>>>()?)])
     }
 }
 

@@ -1,6 +1,10 @@
-//! The terms that a lookup knows, and where each stands.
+//! The terms that a lookup knows, where each stands, and the lookup itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use rhyton_ir::op::HostFunction;
+use rhyton_ir::{Array, DType, TensorType};
 
 use super::hash::bucket;
 
@@ -93,5 +97,54 @@ impl Vocabulary {
         }
         let place = index.checked_sub(rules.start).and_then(|place| usize::try_from(place).ok());
         place.and_then(|place| self.terms.get(place)).copied().unwrap_or(rules.oov_token)
+    }
+}
+
+/// The vocabulary, once it is known. Compiled functions look here when they run.
+pub(super) type Known = Arc<Mutex<Option<Arc<Vocabulary>>>>;
+
+/// What to do where there is no vocabulary.
+pub(super) const NO_VOCABULARY: &str = "call adapt with data, or give it";
+
+/// The lookup, on the host.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    known: Known,
+    rules: Rules,
+    invert: bool,
+    name: String,
+}
+
+impl Lookup {
+    pub(super) fn new(known: &Known, rules: Rules, invert: bool) -> Lookup {
+        // A vocabulary lives as long as a program that looks into it: its address tells programs apart.
+        let name = format!("integer_lookup_{:p}_{invert}_{rules:?}", Arc::as_ptr(known));
+        Lookup { known: Arc::clone(known), rules, invert, name }
+    }
+}
+
+impl HostFunction for Lookup {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn infer(&self, inputs: &[&TensorType]) -> rhyton_ir::Result<Vec<TensorType>> {
+        Ok(vec![TensorType::new(DType::I64, inputs[0].shape.clone())])
+    }
+
+    fn call(&self, inputs: &[&Array]) -> rhyton_ir::Result<Vec<Array>> {
+        let failed = |what: String, fix: &str| rhyton_ir::Error::execution("IntegerLookup", what, fix);
+        let known = self.known.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        let vocabulary = known.ok_or_else(|| failed("there is no vocabulary".into(), NO_VOCABULARY))?;
+        let x = inputs[0];
+        let found = x.as_slice::<i64>().unwrap_or_default().iter().map(|&value| {
+            if self.invert {
+                return Ok(vocabulary.term_at(value, &self.rules));
+            }
+            vocabulary.index_of(value, &self.rules).ok_or_else(|| {
+                failed(format!("{value} is no term, and num_oov_indices is 0"), "set num_oov_indices to at least 1")
+            })
+        });
+        Ok(vec![Array::new(x.shape(), found.collect::<rhyton_ir::Result<Vec<i64>>>()?)])
     }
 }
