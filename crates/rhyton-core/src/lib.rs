@@ -42,7 +42,8 @@ pub use nest::{Args, Nest};
 pub use promotion::promote;
 pub use rhyton_ir::{Array, DType, Dim, Shape, TensorType, bf16, f16};
 pub use tensor::{
-    Captured, Tensor, Trace, clear_cache, evaluate_all, grad, gradients, in_trace, trace_function, value_and_grad,
+    Captured, Tensor, Trace, clear_cache, evaluate_all, grad, gradients, gradients_if_any, in_trace, trace_function,
+    value_and_grad,
 };
 pub use variable::{Variable, VariableOptions};
 
@@ -53,8 +54,8 @@ pub use variable::{Variable, VariableOptions};
 pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{
-        CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs, ModelCheckpoint,
-        ReduceLROnPlateau, Run, TensorBoard, TerminateOnNaN,
+        BackupAndRestore, CSVLogger, Callback, EarlyStopping, LambdaCallback, LearningRateScheduler, Logs,
+        ModelCheckpoint, ReduceLROnPlateau, Run, SwapEMAWeights, TensorBoard, TerminateOnNaN,
     };
     pub use crate::constraints::*;
     pub use crate::initializers::*;

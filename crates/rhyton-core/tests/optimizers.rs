@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rhyton_core::optimizers::schedules::{ExponentialDecay, ScheduleRef};
-use rhyton_core::optimizers::{Adam, AdamW, LossScaleOptimizer, Muon, Optimizer, OptimizerRef, SGD};
-use rhyton_core::{Array, Error, Result, Tensor, Variable, VariableOptions, jit};
+use rhyton_core::optimizers::{LossScaleOptimizer, Muon, Optimizer, OptimizerRef};
+use rhyton_core::prelude::*;
+use rhyton_core::{VariableOptions, jit};
 use serde_json::Value;
 
 fn fixture(name: &str) -> Value {
@@ -161,6 +162,51 @@ macro_rules! families {
 families! {
     sgd adam adamw rmsprop adagrad adadelta adamax nadam ftrl lion lamb adafactor muon schedulefreeadamw
     lossscaleoptimizer
+}
+
+#[test]
+fn fits_with_validation_have_keras_histories() {
+    for case in fixture("fit")["cases"].as_array().unwrap() {
+        let label = case["config"].to_string();
+        let model = Sequential::new().add(Input::new([3])).add(Dense::new(1));
+        model.set_weights(&[Array::new([3, 1], f32s(&case["kernel"])), Array::new([1], vec![0.0f32])]).unwrap();
+        let optimizer = OptimizerRef::from_json(&case["config"]).unwrap();
+        model.compile_with(Compile::new(optimizer).loss("mse")).unwrap();
+        let data = Data::new(Array::new([10, 3], f32s(&case["x"])), Array::new([10, 1], f32s(&case["y"])));
+        let options = Fit::new().epochs(3).batch_size(2).shuffle(false).validation_split(0.4).verbose(0);
+        let callbacks = callbacks::from_json(&case["callbacks"]).unwrap();
+        let history = model.fit(&data, options.callbacks(callbacks)).unwrap();
+        for name in ["loss", "val_loss"] {
+            assert_close(&history.get(name), &numbers(&case["history"][name]), &format!("{label} {name}"));
+        }
+        assert_values(&model.weights(), &case["weights"], &label);
+    }
+}
+
+#[test]
+fn weights_on_which_the_loss_does_not_depend_stay_as_they_are() {
+    let data = &fixture("fit")["idle"];
+    let input = Input::new([3]);
+    let idle = Dense::new(2).use_bias(false).name("idle").kernel_constraint("NonNeg".parse::<ConstraintRef>().unwrap());
+    let hidden = ops::stop_gradient(&idle.call(&input));
+    let model = Model::new(&input, Dense::new(1).use_bias(false).name("busy").call(&hidden)).unwrap();
+    let start = [Array::new([3, 2], f32s(&data["start"][0])), Array::new([2, 1], f32s(&data["start"][1]))];
+    model.set_weights(&start).unwrap();
+    let adam = AdamW::new(0.1).weight_decay(0.1).use_ema(true).ema_momentum(0.75).name("adam_w");
+    model.compile_with(Compile::new(adam).loss("mse")).unwrap();
+    let samples = Data::new(Array::new([4, 3], f32s(&data["x"])), Array::new([4, 1], f32s(&data["y"])));
+    model.fit(&samples, Fit::new().epochs(2).batch_size(2).shuffle(false).verbose(0)).unwrap();
+    assert_values(&model.weights(), &data["weights"], "weights");
+    let slots = model.optimizer().unwrap().variables();
+    let expected: Vec<Value> = data["slots"].as_array().unwrap().iter().map(|s| s["values"].clone()).collect();
+    assert_values(&slots, &expected.into(), "slots");
+
+    let nothing = Model::new(&input, ops::stop_gradient(&idle.call(&input))).unwrap();
+    nothing.compile(SGD::new(0.1), "mse", Vec::<&str>::new()).unwrap();
+    let error = nothing
+        .fit(&Data::new(Array::new([4, 3], f32s(&data["x"])), Array::zeros(DType::F32, [4, 2])), Fit::new().verbose(0));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("no gradients for any variable") && error.contains("idle/kernel"), "{error}");
 }
 
 #[test]

@@ -39,6 +39,22 @@ fn a_saved_model_predicts_and_goes_on_training_as_before() {
 }
 
 #[test]
+fn an_optimizer_saved_before_its_first_step_starts_from_the_weights_of_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.keras");
+    // Compiled before there are weights: the file has no slots, and this optimizer's start as copies of the weights.
+    let model = Sequential::new().add(Dense::new(3)).add(Dense::new(2));
+    model.compile_with(Compile::new(ScheduleFreeAdamW::new(0.1)).loss("mse")).unwrap();
+    model.call(Tensor::new([1, 4], vec![0.5f32; 4])).eval().unwrap();
+    assert!(!model.optimizer().unwrap().built());
+    model.save(&path).unwrap();
+    let loaded = load_model(&path).unwrap();
+    assert!(loaded.optimizer().unwrap().built());
+    let history = |model: &Model| model.fit(&data(), Fit::new().epochs(2).shuffle(false).verbose(0)).unwrap();
+    assert_eq!(history(&loaded).get("loss"), history(&model).get("loss"));
+}
+
+#[test]
 fn weights_alone_travel_between_models_of_one_architecture() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("m.weights.h5");
@@ -65,32 +81,123 @@ fn weights_of_another_architecture_change_nothing() {
     assert!(!other.load_weights_skipping_mismatches(&path).unwrap().is_empty());
 }
 
+/// Classes of a user's own.
+mod own {
+    use rhyton_core::prelude::*;
+    use rhyton_core::saving::{Json, KerasObject};
+    use rhyton_core::{keras_layer, keras_object};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Scale {
+        #[serde(skip)]
+        pub base: Base,
+        pub by: f64,
+        pub initializer: InitializerRef,
+    }
+    keras_layer!(Scale);
+
+    impl Layer for Scale {
+        fn build(&self, inputs: &InputShapes) -> Result<()> {
+            let shape = [inputs.features()?];
+            self.base.add_weight("scale", shape).initializer(self.initializer.clone()).add().map(|_| ())
+        }
+        fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
+            Ok((inputs.tensor()? * self.base.weight("scale")? * self.by).into())
+        }
+    }
+
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    pub struct Steps {
+        pub size: f64,
+    }
+    keras_object!(Steps);
+
+    impl Initializer for Steps {
+        fn call(&self, shape: &[usize], dtype: DType) -> Result<Tensor> {
+            let values = (0..shape.iter().product()).map(|i| i as f64 * self.size).collect::<Vec<_>>();
+            Ok(Tensor::from(Array::new(shape, values).cast(dtype)))
+        }
+    }
+
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    pub struct Gap {}
+    keras_object!(Gap);
+
+    impl Loss for Gap {
+        fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+            Ok(ops::mean(&ops::absolute(&(y_true - y_pred)), -1, false))
+        }
+        fn name(&self) -> &str {
+            "gap"
+        }
+    }
+
+    /// Named like a class of Keras, and another one.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub struct Mean {
+        #[serde(skip)]
+        base: MetricBase,
+    }
+
+    impl KerasObject for Mean {
+        fn class_name(&self) -> &'static str {
+            "Mean"
+        }
+        fn config(&self) -> Json {
+            serde_json::json!({"name": Metric::name(self), "dtype": "float32"})
+        }
+    }
+
+    impl Metric for Mean {
+        fn base(&self) -> &MetricBase {
+            &self.base
+        }
+        fn update_state(&self, _: &Tensor, y_pred: &Tensor, _: Option<&Tensor>) -> Result<()> {
+            self.add_variable("mean", &[]).assign(ops::mean(y_pred, Axes::All, false))
+        }
+        fn result(&self) -> Result<Tensor> {
+            Ok(self.add_variable("mean", &[]).value())
+        }
+    }
+}
+
 #[test]
-fn custom_layers_are_saved_and_found_when_named() {
+fn custom_classes_are_saved_by_registered_names_and_found_when_added() {
+    use own::{Gap, Mean, Scale, Steps};
     use rhyton_core::saving::{CustomObjects, load_model_with};
 
-    #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct Scale {
-        #[serde(skip)]
-        base: Base,
-        by: f64,
-    }
-    rhyton_core::keras_layer!(Scale);
-    impl Layer for Scale {
-        fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
-            Ok((inputs.tensor()? * self.by).into())
-        }
-        fn registered_name(&self) -> Option<String> {
-            Some("Custom>Scale".into())
-        }
-    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.keras");
-    let model = Sequential::new().add(Input::new([2])).add(Scale { by: 3.0, ..Scale::default() });
+    let layer = Scale { by: 3.0, initializer: Steps { size: 0.5 }.into(), ..Scale::default() };
+    let model = Sequential::new().add(Input::new([2])).add(layer);
+    model.compile(SGD::new(0.1), Gap {}, [MetricRef::from(Mean::default())]).unwrap();
+    let json = model.to_json();
+    let saved = &json["config"]["layers"][1];
+    assert_eq!(saved["registered_name"], "Custom>Scale");
+    assert_eq!(saved["module"], serde_json::Value::Null);
+    assert_eq!(saved["config"]["initializer"]["registered_name"], "Custom>Steps");
+    assert_eq!(json["compile_config"]["loss"]["registered_name"], "Custom>Gap");
+    assert_eq!(json["compile_config"]["metrics"][0]["registered_name"], "Custom>Mean");
+    assert_eq!(json["compile_config"]["optimizer"]["registered_name"], serde_json::Value::Null);
     model.save(&path).unwrap();
-    let error = load_model(&path).unwrap_err().to_string();
-    assert!(error.contains("Custom>Scale"), "{error}");
-    let loaded = load_model_with(&path, &CustomObjects::new().layer::<Scale>()).unwrap();
-    assert_eq!(loaded.predict(Array::new([1, 2], vec![1.0f32, 2.0])).unwrap()[0].to_f64_vec(), [3.0, 6.0]);
+
+    let mut custom = CustomObjects::new();
+    let missing = |custom: &CustomObjects, class: &str, call: &str| {
+        let error = load_model_with(&path, custom).err().unwrap().to_string();
+        assert!(error.contains(&format!("Custom>{class}")) && error.contains(call), "{error}");
+    };
+    missing(&custom, "Scale", "CustomObjects::new().layer::<Scale>()");
+    custom = custom.layer::<Scale>();
+    missing(&custom, "Steps", "initializer::<Steps>()");
+    custom = custom.initializer::<Steps>();
+    missing(&custom, "Gap", "loss::<Gap>()");
+    custom = custom.loss::<Gap>();
+    missing(&custom, "Mean", "metric::<Mean>()");
+    let loaded = load_model_with(&path, &custom.metric::<Mean>()).unwrap();
+    assert_eq!(loaded.to_json(), json);
+    assert_eq!(loaded.predict(Array::new([1, 2], vec![1.0f32, 2.0])).unwrap()[0].to_f64_vec(), [0.0, 3.0]);
 }

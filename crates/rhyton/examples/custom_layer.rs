@@ -38,7 +38,7 @@ impl Layer for Affine {
         Ok(y.into())
     }
 
-    // Keras in Python finds its class of the same name by this, if it is registered there.
+    // Keras in Python finds its class by this, if it is registered there; `Custom>Affine` unless said.
     fn registered_name(&self) -> Option<String> {
         Some("example>Affine".into())
     }

@@ -19,17 +19,39 @@ pub struct Run<'r> {
     /// 0: silent, 1: progress bar, 2: one line an epoch.
     pub verbose: u8,
     stop: bool,
+    interrupted: bool,
+    resume: Option<(usize, usize)>,
 }
 
 impl<'r> Run<'r> {
     /// A run of `model`.
     pub fn new(model: &'r Model, epochs: usize, steps: Option<usize>, verbose: u8) -> Run<'r> {
-        Run { model, epochs, steps, verbose, stop: false }
+        Run { model, epochs, steps, verbose, stop: false, interrupted: false, resume: None }
     }
 
     /// Ends the training after the batch or epoch at hand (Keras's `model.stop_training = True`).
     pub fn stop_training(&mut self) {
         self.stop = true;
+    }
+
+    /// Lets the training begin with step `step` of epoch `epoch`, both counted from 0, in place of the epoch that `fit` was
+    /// told. For [`Callback::on_train_begin`].
+    pub fn resume(&mut self, epoch: usize, step: usize) {
+        self.resume = Some((epoch, step));
+    }
+
+    /// Where the training begins, if a callback has said so.
+    pub(crate) fn resumed(&self) -> Option<(usize, usize)> {
+        self.resume
+    }
+
+    /// Whether the user has ended the training before it was complete.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    pub(crate) fn interrupt(&mut self) {
+        self.interrupted = true;
     }
 
     /// Whether a callback has ended the training.
@@ -74,7 +96,7 @@ pub trait Callback: Send {
         Ok(())
     }
 
-    /// Before a training step, counted from 0 in each epoch.
+    /// Before a training step, counted from 0 in each epoch; before the first of `steps_per_execution` steps.
     ///
     /// # Errors
     /// See [`Callback::on_train_begin`].
@@ -82,7 +104,8 @@ pub trait Callback: Send {
         Ok(())
     }
 
-    /// After a training step; `logs` has the metrics of the epoch so far.
+    /// After a training step; `logs` has the metrics of the epoch so far. After the last of `steps_per_execution` steps, with
+    /// its number, which fewer samples may not reach.
     ///
     /// # Errors
     /// See [`Callback::on_train_begin`].
@@ -92,6 +115,11 @@ pub trait Callback: Send {
 
     /// Whether [`Callback::on_train_batch_end`] looks at its logs: computing them costs a little each step.
     fn wants_batch_logs(&self) -> bool {
+        false
+    }
+
+    /// Whether it shows how far a run is, so that no [`ProgressBar`](super::ProgressBar) is needed.
+    fn shows_progress(&self) -> bool {
         false
     }
 

@@ -2,6 +2,7 @@
 //!
 //! One file each, and an entry in the table here for those that configurations may name.
 
+mod backup_and_restore;
 mod callback;
 mod csv_logger;
 mod early_stopping;
@@ -15,6 +16,8 @@ mod progress_bar;
 mod python_format;
 mod reduce_lr_on_plateau;
 mod report;
+mod save_freq;
+mod swap_ema_weights;
 mod tensorboard;
 mod terminate_on_nan;
 
@@ -26,6 +29,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::saving;
 
+pub use backup_and_restore::BackupAndRestore;
 pub use callback::{Callback, Logs, Run};
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
@@ -33,10 +37,12 @@ pub use history::History;
 pub use lambda::LambdaCallback;
 pub use learning_rate_scheduler::LearningRateScheduler;
 pub use list::List;
-pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
+pub use model_checkpoint::ModelCheckpoint;
 pub use monitor::Mode;
 pub use progress_bar::ProgressBar;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use save_freq::SaveFreq;
+pub use swap_ema_weights::SwapEMAWeights;
 pub use tensorboard::{TensorBoard, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
 
@@ -54,6 +60,16 @@ const CLASSES: &[CallbackClass] = &[
     CallbackClass { name: "CSVLogger", from_config: make::<CSVLogger> },
     CallbackClass { name: "TerminateOnNaN", from_config: make::<TerminateOnNaN> },
     CallbackClass { name: "TensorBoard", from_config: make::<TensorBoard> },
+    CallbackClass { name: "BackupAndRestore", from_config: make::<BackupAndRestore> },
+    CallbackClass { name: "SwapEMAWeights", from_config: make::<SwapEMAWeights> },
+];
+
+/// Keras's callbacks that configurations cannot name: why not, and what to use instead.
+const MISSING: &[(&str, &str, &str)] = &[
+    ("LambdaCallback", "it needs a function, which JSON cannot hold", "add it in a program"),
+    ("LearningRateScheduler", "it needs a function, which JSON cannot hold", "add it in a program"),
+    ("RemoteMonitor", "nothing is sent over the network", "write the logs with CSVLogger or TensorBoard"),
+    ("OrbaxCheckpoint", "Orbax is a library of Python", "save with ModelCheckpoint or BackupAndRestore"),
 ];
 
 /// A callback with arguments that can be checked before a run.
@@ -102,8 +118,8 @@ fn one_from_json(value: &Value) -> Result<Box<dyn Callback>> {
             (parts.class_name, parts.config)
         }
     };
-    if matches!(name.as_str(), "LambdaCallback" | "LearningRateScheduler") {
-        return Err(Error::unsupported(name, "it needs a function, which JSON cannot hold", "add it in a program"));
+    if let Some((_, what, fix)) = MISSING.iter().find(|(class, ..)| *class == name) {
+        return Err(Error::unsupported(name, *what, *fix));
     }
     let class = CLASSES.iter().find(|c| c.name == name || crate::naming::snake_case(c.name) == name);
     let class = class.ok_or_else(|| saving::unknown("callback", &name, CLASSES.iter().map(|c| c.name)))?;

@@ -7,32 +7,9 @@ use serde::Deserialize;
 use super::callback::{Callback, Logs, Run};
 use super::monitor::{self, Mode, Monitor};
 use super::python_format::{Argument, format};
+use super::save_freq::{BatchCount, SaveFreq};
 use super::{Checked, io_error, report};
 use crate::error::{Error, Result};
-
-/// When a model is saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SaveFreq {
-    /// After each epoch.
-    #[default]
-    Epoch,
-    /// Each time this many batches have been trained on.
-    Batches(usize),
-}
-
-impl<'de> Deserialize<'de> for SaveFreq {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<SaveFreq, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let batches = value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
-        match (value.as_str(), batches) {
-            (Some("epoch"), _) => Ok(SaveFreq::Epoch),
-            (_, Some(batches)) => Ok(SaveFreq::Batches(batches)),
-            _ => {
-                Err(serde::de::Error::custom(format!("save_freq {value} is neither \"epoch\" nor a number of batches")))
-            }
-        }
-    }
-}
 
 /// Saves the model, or its weights, to a file after each epoch or every so many batches.
 ///
@@ -70,8 +47,7 @@ struct State {
     watch: Monitor,
     began: bool,
     epoch: usize,
-    batches: usize,
-    last_batch: Option<usize>,
+    batches: BatchCount,
 }
 
 fn val_loss() -> String {
@@ -136,22 +112,6 @@ impl ModelCheckpoint {
     pub fn initial_value_threshold(mut self, threshold: f64) -> ModelCheckpoint {
         self.initial_value_threshold = Some(threshold);
         self
-    }
-
-    fn is_due_at(&mut self, batch: usize) -> bool {
-        let SaveFreq::Batches(every) = self.save_freq else { return false };
-        let state = &mut self.state;
-        // Steps may come several at a time, and start anew with each epoch.
-        state.batches += match state.last_batch {
-            Some(last) if batch > last => batch - last,
-            _ => batch + 1,
-        };
-        state.last_batch = Some(batch);
-        let due = state.batches >= every;
-        if due {
-            state.batches = 0;
-        }
-        due
     }
 
     fn path(&self, epoch: usize, batch: Option<usize>, logs: &Logs) -> Result<PathBuf> {
@@ -243,7 +203,11 @@ impl Callback for ModelCheckpoint {
     }
 
     fn on_train_batch_end(&mut self, batch: usize, logs: &Logs, run: &mut Run) -> Result<()> {
-        if self.is_due_at(batch) { self.save(self.state.epoch, Some(batch), logs, run) } else { Ok(()) }
+        if self.state.batches.is_due(self.save_freq, batch) {
+            self.save(self.state.epoch, Some(batch), logs, run)
+        } else {
+            Ok(())
+        }
     }
 
     fn on_epoch_end(&mut self, epoch: usize, logs: &mut Logs, run: &mut Run) -> Result<()> {

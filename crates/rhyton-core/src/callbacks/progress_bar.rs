@@ -36,7 +36,7 @@ impl ProgressBar {
 
     fn step(&mut self, batch: usize, logs: &Logs) {
         let Some(progress) = &mut self.now else { return };
-        progress.seen = batch + 1;
+        progress.seen = progress.steps.map_or(batch + 1, |steps| steps.min(batch + 1));
         if progress.seen == 1 {
             progress.after_first = Some(Instant::now());
         }
@@ -178,6 +178,10 @@ impl Callback for ProgressBar {
 
     fn wants_batch_logs(&self) -> bool {
         self.bar.is_some()
+    }
+
+    fn shows_progress(&self) -> bool {
+        true
     }
 
     fn on_test_begin(&mut self, run: &mut Run) -> Result<()> {

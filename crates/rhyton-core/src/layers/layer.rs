@@ -1,6 +1,7 @@
 //! The trait that every layer implements.
 
 use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,44 +12,12 @@ use serde_json::{Map, Value, json};
 use super::Base;
 use crate::error::{Error, Result};
 use crate::nest::{Args, Nest};
+use crate::saving::registered_name;
 use crate::tensor::Tensor;
 use crate::variable::Variable;
 
 /// A shared layer of any class. Clones are the same layer.
 pub type LayerRef = Arc<dyn Layer>;
-
-/// Keras's classes that count as built from the beginning, so that it stores no shapes for them.
-const BUILT_AT_ONCE: &[&str] = &[
-    "Activation",
-    "ActivityRegularization",
-    "AlphaDropout",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "Dropout",
-    "ELU",
-    "GaussianDropout",
-    "GaussianNoise",
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
-    "Identity",
-    "LeakyReLU",
-    "Masking",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-    "ReLU",
-    "Reshape",
-    "Softmax",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "UnitNormalization",
-];
 
 /// What a layer is besides its mathematics; [`keras_layer!`](crate::keras_layer) implements it for structs with a field
 /// `base: Base` that serde can read and write.
@@ -67,6 +36,8 @@ pub trait LayerObject: fmt::Debug + Send + Sync {
 
 /// A layer: weights made by [`build`](Layer::build) for the shapes it meets first, and a computation,
 /// [`forward`](Layer::forward) (Keras's `call`; users of a layer write `layer.call(&x)`, Keras's `layer(x)`).
+///
+/// Provided methods only pass on to functions of this file: each is compiled anew for every class of layers.
 pub trait Layer: LayerObject {
     /// Makes the weights, with `self.base().add_weight(…)`. Called once, before the first `forward`.
     ///
@@ -88,9 +59,9 @@ pub trait Layer: LayerObject {
         "keras.layers"
     }
 
-    /// Under which name a custom class is registered; `None` for Keras's own.
+    /// Under which name a class of a user is registered, `Custom>ClassName` unless said otherwise; `None` for Keras's own.
     fn registered_name(&self) -> Option<String> {
-        None
+        registered_name(std::any::type_name::<Self>(), self.class_name())
     }
 
     /// Keras's names of the arguments that tensors are given for, in order.
@@ -113,7 +84,7 @@ pub trait Layer: LayerObject {
     /// # Errors
     /// If the state cannot be assigned.
     fn reset_state(&self) -> Result<()> {
-        self.children().iter().try_for_each(|(_, layer)| layer.reset_state())
+        reset_states(self.children())
     }
 
     /// Inner layers by Keras's attribute names, in the order in which Keras tracks them.
@@ -132,12 +103,17 @@ pub trait Layer: LayerObject {
     /// If it cannot be computed.
     fn compute_mask(&self, inputs: &Args, mask: Option<&Tensor>) -> Result<Vec<Option<Tensor>>> {
         let _ = inputs;
-        Ok(vec![if self.supports_masking() { mask.cloned() } else { None }])
+        Ok(mask_if(self.supports_masking(), mask))
     }
 
     /// Whether floating-point inputs are converted to the compute dtype.
     fn autocasts_inputs(&self) -> bool {
         true
+    }
+
+    /// Whether Keras's class counts as built from the beginning (its `__init__` builds it), so that no shapes are stored.
+    fn is_built_at_init(&self) -> bool {
+        false
     }
 
     /// Whether this stands for an operation of `keras.ops` in a functional model, not for a layer.
@@ -167,8 +143,7 @@ pub trait Layer: LayerObject {
 
     /// What Keras stores to rebuild the weights on loading; `None` for what is not built.
     fn build_config(&self) -> Option<Value> {
-        let built_at_once = BUILT_AT_ONCE.contains(&self.class_name());
-        self.base().build_config().cloned().filter(|v| !v.is_null() && !built_at_once)
+        stored_shapes(self.base(), self.is_built_at_init())
     }
 
     /// Makes the weights from what [`Layer::build_config`] gave.
@@ -176,54 +151,108 @@ pub trait Layer: LayerObject {
     /// # Errors
     /// As [`Layer::build`], or if `config` is something else.
     fn build_from_config(&self, config: &Value) -> Result<()> {
-        let shapes = InputShapes::from_json(config)?;
-        build_layer(self.share().as_ref(), &shapes)
+        build_as_stored(self.share(), config)
     }
 
     /// The layer's weights and those of inner layers.
     fn weights(&self) -> Vec<Variable> {
-        let mut weights = self.base().own_weights();
-        // Keras lists what trains first, layer by layer.
-        weights.sort_by_key(|w| !w.made_trainable());
-        let mut inner: Vec<Variable> = self.children().iter().flat_map(|(_, l)| l.weights()).collect();
-        weights.append(&mut inner);
-        weights
+        all_weights(self.base(), self.children())
     }
 
     /// The weights that train; none if the layer does not.
     fn trainable_weights(&self) -> Vec<Variable> {
-        if !self.base().trainable() {
-            return Vec::new();
-        }
-        let own = self.base().own_weights().into_iter().filter(Variable::trainable);
-        own.chain(self.children().iter().flat_map(|(_, l)| l.trainable_weights())).collect()
+        trained_weights(self.base(), self.children())
     }
 
     /// The weights that do not train.
     fn non_trainable_weights(&self) -> Vec<Variable> {
-        let trained: Vec<u64> = self.trainable_weights().iter().map(Variable::id).collect();
-        self.weights().into_iter().filter(|w| !trained.contains(&w.id())).collect()
+        without(self.weights(), self.trainable_weights())
     }
 
     /// Sets whether this layer and all inner ones train.
     fn set_trainable(&self, trainable: bool) {
-        self.base().set_own_trainable(trainable);
-        for (_, layer) in self.children() {
-            layer.set_trainable(trainable);
-        }
+        set_all_trainable(self.base(), self.children(), trainable);
     }
 
     /// The number of elements of all weights.
     fn count_params(&self) -> usize {
-        self.weights().iter().map(Variable::count).sum()
+        count(self.weights())
+    }
+
+    /// Files that are saved beside the weights, by name: vocabularies that no configuration holds.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    fn assets(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Takes the files that [`Layer::assets`] gave.
+    ///
+    /// # Errors
+    /// If one is damaged.
+    fn load_assets(&self, assets: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+        let _ = assets;
+        Ok(())
     }
 
     /// What the layer saves into `model.weights.h5`, in order; its own weights unless said otherwise.
     fn saved_variables(&self) -> Vec<Variable> {
-        let own = self.base().own_weights();
-        let trained = own.iter().filter(|w| w.made_trainable());
-        trained.chain(own.iter().filter(|w| !w.made_trainable())).cloned().collect()
+        own_weights_in_order(self.base())
     }
+}
+
+/// Inner layers by Keras's attribute names.
+type Children = Vec<(String, LayerRef)>;
+
+fn reset_states(children: Children) -> Result<()> {
+    children.iter().try_for_each(|(_, layer)| layer.reset_state())
+}
+
+fn mask_if(passed_on: bool, mask: Option<&Tensor>) -> Vec<Option<Tensor>> {
+    vec![mask.filter(|_| passed_on).cloned()]
+}
+
+fn stored_shapes(base: &Base, is_built_at_init: bool) -> Option<Value> {
+    base.build_config().filter(|v| !v.is_null() && !is_built_at_init).cloned()
+}
+
+fn build_as_stored(layer: LayerRef, config: &Value) -> Result<()> {
+    build_layer(layer.as_ref(), &InputShapes::from_json(config)?)
+}
+
+/// Keras lists what trains first, layer by layer.
+fn own_weights_in_order(base: &Base) -> Vec<Variable> {
+    let mut own = base.own_weights();
+    own.sort_by_key(|w| !w.made_trainable());
+    own
+}
+
+fn all_weights(base: &Base, children: Children) -> Vec<Variable> {
+    let inner = children.iter().flat_map(|(_, layer)| layer.weights());
+    own_weights_in_order(base).into_iter().chain(inner).collect()
+}
+
+fn trained_weights(base: &Base, children: Children) -> Vec<Variable> {
+    if !base.trainable() {
+        return Vec::new();
+    }
+    let own = base.own_weights().into_iter().filter(Variable::trainable);
+    own.chain(children.iter().flat_map(|(_, layer)| layer.trainable_weights())).collect()
+}
+
+fn without(variables: Vec<Variable>, others: Vec<Variable>) -> Vec<Variable> {
+    let others: HashSet<u64> = others.iter().map(Variable::id).collect();
+    variables.into_iter().filter(|v| !others.contains(&v.id())).collect()
+}
+
+fn set_all_trainable(base: &Base, children: Children, trainable: bool) {
+    base.set_own_trainable(trainable);
+    children.iter().for_each(|(_, layer)| layer.set_trainable(trainable));
+}
+
+fn count(variables: Vec<Variable>) -> usize {
+    variables.iter().map(Variable::count).sum()
 }
 
 /// Keras's configuration: `name`, `trainable` and `dtype`, then the class's own.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::saving::{self, Class, KerasObject, Written, unknown};
+use crate::saving::{self, Class, KerasObject, Written, unknown_class};
 use crate::tensor::Tensor;
 use crate::trainer::Spec;
 
@@ -96,7 +96,7 @@ pub(crate) const CLASSES: &[Class<dyn Loss>] = &[
 ];
 
 /// Rebuilds one whose configuration is what serde makes of it.
-fn make<C: Loss + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn Loss>> {
+pub(crate) fn make<C: Loss + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn Loss>> {
     Ok(Arc::new(saving::from_config::<C>("loss", config)?))
 }
 
@@ -228,5 +228,5 @@ impl<'de> Deserialize<'de> for LossRef {
 
 /// The error for a name that no loss has.
 fn no_such(name: &str) -> crate::Error {
-    unknown("loss", name, CLASSES.iter().map(|c| c.name).chain(function::names()))
+    unknown_class::<dyn Loss>("loss", name, CLASSES.iter().map(|c| c.name).chain(function::names()))
 }

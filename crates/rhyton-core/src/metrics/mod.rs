@@ -44,6 +44,7 @@ pub use probabilistic::*;
 pub use r2_score::*;
 pub use reduction::{Mean, MeanMetricWrapper, Sum, custom};
 pub use regression::*;
+pub(crate) use table::make;
 
 /// Which way a metric gets better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,7 +69,7 @@ pub(super) const CLASSES: &[Class<dyn Metric>] = &[
 ];
 
 /// Rebuilds one whose configuration, but for name and dtype, is what serde makes of it.
-fn make<M: Metric + DeserializeOwned + 'static>(mut config: Value) -> Result<Arc<dyn Metric>> {
+pub(crate) fn make<M: Metric + DeserializeOwned + 'static>(mut config: Value) -> Result<Arc<dyn Metric>> {
     let (name, dtype) = take_identity(&mut config)?;
     let metric = from_config::<M>("metric", config)?;
     if let Some(name) = name {

@@ -1,6 +1,5 @@
 //! Models as Keras's configurations, both ways.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,55 +13,15 @@ use crate::layers::{self, Context, Layer, LayerObject, LayerRef, call_layer, sha
 use crate::naming::snake_case;
 use crate::nest::{Args, Nest};
 use crate::ops::{self, OperationLayer};
-use crate::saving::{Parts, unknown};
+use crate::saving::{Parts, custom, unknown, unknown_class};
 use crate::tensor::Tensor;
-
-/// Classes of users that configurations may name.
-#[derive(Clone, Default)]
-pub struct CustomObjects {
-    layers: HashMap<String, fn(Value) -> Result<LayerRef>>,
-}
-
-thread_local! {
-    static CUSTOM: RefCell<Vec<CustomObjects>> = const { RefCell::new(Vec::new()) };
-}
-
-impl CustomObjects {
-    /// None.
-    pub fn new() -> CustomObjects {
-        CustomObjects::default()
-    }
-
-    /// Adds a class of layers under its class name.
-    pub fn layer<L: Layer + Default + serde::de::DeserializeOwned + 'static>(mut self) -> CustomObjects {
-        let name = L::default().class_name().to_owned();
-        self.layers.insert(name, layers::make::<L>);
-        self
-    }
-
-    /// Runs `function` while configurations may name these classes.
-    pub(crate) fn scope<R>(&self, function: impl FnOnce() -> R) -> R {
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                CUSTOM.with_borrow_mut(|c| c.pop());
-            }
-        }
-        CUSTOM.with_borrow_mut(|c| c.push(self.clone()));
-        let _leave = Leave;
-        function()
-    }
-
-    fn find(class_name: &str) -> Option<fn(Value) -> Result<LayerRef>> {
-        CUSTOM.with_borrow(|c| c.iter().rev().find_map(|o| o.layers.get(class_name).copied()))
-    }
-}
 
 /// The full form of a layer, operation or model.
 pub fn serialize_layer(layer: &dyn Layer) -> Value {
     let mut object = Map::new();
     let registered = layer.registered_name();
-    object.insert("module".into(), layer.module().into());
+    let custom = registered.as_ref().is_some_and(|name| name.contains('>'));
+    object.insert("module".into(), if custom { Value::Null } else { layer.module().into() });
     object.insert("class_name".into(), layer.class_name().into());
     object.insert("config".into(), layer.config());
     object.insert("registered_name".into(), registered.into());
@@ -92,16 +51,8 @@ pub fn deserialize_layer(value: &Value) -> Result<LayerRef> {
 fn instance(parts: &Parts) -> Result<LayerRef> {
     let class = parts.class_name.as_str();
     let config = parts.config.clone();
-    if let Some(make) = CustomObjects::find(class) {
+    if let Some(make) = custom::find::<dyn Layer>(parts)? {
         return make(config);
-    }
-    if parts.is_custom() {
-        let registered = parts.registered_name.as_deref().unwrap_or(class);
-        return Err(Error::content(
-            "layer",
-            format!("the custom class {registered:?} is not known"),
-            format!("pass it when loading, with CustomObjects::new().layer::<{class}>()"),
-        ));
     }
     if parts.module.starts_with("keras.src.ops") {
         let found = ops::classes().find(|c| c.name == class);
@@ -116,9 +67,15 @@ fn instance(parts: &Parts) -> Result<LayerRef> {
             "a Lambda holds Python code, which is never run",
             "replace it by a layer or operation of Keras in Python and save again",
         )),
+        "StringLookup" | "TextVectorization" => Err(Error::unsupported(
+            "layer",
+            format!("{class} takes texts, and tensors hold numbers"),
+            "look the texts up before the model, and save the model without it",
+        )),
         _ => {
             let found = layers::classes().find(|c| c.name == class);
-            let found = found.ok_or_else(|| unknown("layer class", class, layers::classes().map(|c| c.name)))?;
+            let found = found
+                .ok_or_else(|| unknown_class::<dyn Layer>("layer class", class, layers::classes().map(|c| c.name)))?;
             (found.from_config)(config)
         }
     }

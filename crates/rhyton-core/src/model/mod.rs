@@ -19,7 +19,6 @@ use crate::tensor::Tensor;
 use crate::trainer::Trainer;
 use crate::variable::Variable;
 
-pub use config::CustomObjects;
 pub use config::deserialize_layer;
 pub(crate) use config::{container_names, serialize_layer};
 pub use graph::FunctionalGraph;

@@ -41,12 +41,18 @@ pub fn apply(operation: impl Operation + 'static, args: Args) -> Tensor {
 /// Applies an operation: all results, flat; one that carries the error if it failed.
 #[track_caller]
 pub fn apply_all(operation: impl Operation + 'static, args: Args) -> Vec<Tensor> {
+    apply_shared(Arc::new(operation), args)
+}
+
+/// [`apply_all`], compiled once for all operations.
+#[track_caller]
+fn apply_shared(operation: Arc<dyn Operation>, args: Args) -> Vec<Tensor> {
     let at = Location::caller();
     if let Some(error) = args.tensors().iter().find_map(|t| t.error()) {
         return vec![Tensor::invalid(error.clone())];
     }
     let result = if args.tensors().iter().any(|t| t.is_symbol()) {
-        let layer: LayerRef = Arc::new(OperationLayer::new(Arc::new(operation)));
+        let layer: LayerRef = Arc::new(OperationLayer::new(operation));
         call_layer(&layer, args, &mut Context::default())
     } else {
         operation.compute(&args).map_err(|e| e.within(operation.class_name()))
@@ -103,7 +109,8 @@ impl Layer for OperationLayer {
     }
 
     fn registered_name(&self) -> Option<String> {
-        Some(self.operation.class_name().to_owned())
+        let own = || self.operation.class_name().to_owned();
+        Some(self.operation.registered_name().unwrap_or_else(own))
     }
 
     fn is_operation(&self) -> bool {

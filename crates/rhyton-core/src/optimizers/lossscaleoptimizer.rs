@@ -226,6 +226,10 @@ impl Optimizer for LossScaleOptimizer {
         self.inner_optimizer().finalize(variables)
     }
 
+    fn averages(&self) -> Vec<(Variable, Variable)> {
+        self.inner_optimizer().averages()
+    }
+
     fn learning_rate(&self) -> Option<Variable> {
         self.inner_optimizer().learning_rate()
     }

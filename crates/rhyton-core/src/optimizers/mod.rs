@@ -77,7 +77,7 @@ pub(crate) const CLASSES: &[Class<dyn Optimizer>] = &[
 
 /// Rebuilds an optimizer whose own configuration is what serde makes of it: takes what all have in common out for the
 /// base, and refuses keys that the class does not have.
-fn make<O>(config: Value) -> Result<Arc<dyn Optimizer>>
+pub(crate) fn make<O>(config: Value) -> Result<Arc<dyn Optimizer>>
 where
     O: UpdateRule + AsMut<OptimizerBase> + DeserializeOwned + 'static,
 {
@@ -109,7 +109,8 @@ impl OptimizerRef {
     pub fn from_json(value: &Value) -> Result<OptimizerRef> {
         let name = value.as_str().or_else(|| value.get("class_name").and_then(Value::as_str));
         let lower = name.map(str::to_lowercase);
-        let class = CLASSES.iter().find(|c| Some(c.name.to_lowercase()) == lower);
+        let is_keras = value.get("registered_name").is_none_or(Value::is_null);
+        let class = CLASSES.iter().find(|c| is_keras && Some(c.name.to_lowercase()) == lower);
         let optimizer = match (value, class) {
             (Value::Object(object), Some(class)) => {
                 (class.from_config)(object.get("config").cloned().unwrap_or_default())

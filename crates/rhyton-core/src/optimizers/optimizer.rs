@@ -45,6 +45,9 @@ pub trait Optimizer: KerasObject {
     /// If one of the variables is not one that the optimizer was built with.
     fn finalize(&self, variables: &[Variable]) -> Result<()>;
 
+    /// The weights with their moving averages; none if the optimizer keeps none, or is not built yet.
+    fn averages(&self) -> Vec<(Variable, Variable)>;
+
     /// The learning rate, if it is a number; it may be assigned at any time.
     fn learning_rate(&self) -> Option<Variable>;
 
@@ -191,6 +194,11 @@ impl<R: UpdateRule> Optimizer for R {
 
     fn finalize(&self, variables: &[Variable]) -> Result<()> {
         apply::finalize(self.base(), variables).map_err(|e| e.within(self.name()))
+    }
+
+    fn averages(&self) -> Vec<(Variable, Variable)> {
+        let slots = self.base().slots().into_iter();
+        slots.flat_map(|s| s.trained.iter().cloned().zip(s.averages.iter().cloned())).collect()
     }
 
     fn learning_rate(&self) -> Option<Variable> {

@@ -12,7 +12,8 @@ use crate::tensor::Tensor;
 /// With `y` the weights and `z` the momentum slot: `v ← β₂·v + (1−β₂)·g²`, `z ← z − η·g / (√(v/(1−β₂ᵗ)) + ε)`,
 /// `x = (y − (1−β₁)·z) / β₁`, `x ← (1 − 1/t)·x + z/t`, `y ← (1−β₁)·z + β₁·x`; `η` grows over `warmup_steps`.
 ///
-/// On TensorFlow, the `z` from which `x` is recovered is the new one, as here.
+/// On TensorFlow, the `z` from which `x` is recovered is the new one, as here. `z` starts as the weights, as in Keras when the
+/// optimizer is built before the first step; built within it, Keras's `z` starts at 0 there.
 ///
 /// # References
 /// Defazio et al., 2024, <https://arxiv.org/abs/2405.15682>.

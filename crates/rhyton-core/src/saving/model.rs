@@ -7,9 +7,10 @@ use rhyton_formats::hdf5::H5File;
 use rhyton_formats::keras_archive::{KerasArchive, WEIGHTS};
 use serde_json::{Value, json};
 
-use super::weights::{format_error, from_hdf5, to_hdf5};
+use super::CustomObjects;
+use super::weights::{assets, format_error, from_hdf5, load_assets, to_hdf5};
 use crate::error::{Error, Result};
-use crate::model::{CustomObjects, Model, deserialize_layer, serialize_layer};
+use crate::model::{Model, deserialize_layer, serialize_layer};
 
 /// The version of Keras whose files these are.
 pub const KERAS_VERSION: &str = "3.15.1";
@@ -97,7 +98,7 @@ impl Model {
             metadata: metadata.to_string().into_bytes(),
             config: self.to_json().to_string().into_bytes(),
             weights,
-            assets: Default::default(),
+            assets: assets(self)?,
         })
     }
 
@@ -133,7 +134,8 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
     let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
-    let model = custom.scope(|| model_from_json(&config)).map_err(|e| e.within(&at))?;
+    let model = custom.scope(|| described_model(&config)).map_err(|e| e.within(&at))?;
+    load_assets(&model, &archive.assets).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
     for skipped in from_hdf5(&model, &file, path, false)? {
         eprintln!("warning: not loaded: {skipped}");
@@ -146,6 +148,13 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
 /// # Errors
 /// If it is no model, or names a class that is not known.
 pub fn model_from_json(config: &Value) -> Result<Model> {
+    let model = described_model(config)?;
+    model.build_optimizer()?;
+    Ok(model)
+}
+
+/// [`model_from_json`] without the optimizer's slots.
+fn described_model(config: &Value) -> Result<Model> {
     let layer = deserialize_layer(config)?;
     let model = match layer.as_any().downcast_ref::<Model>() {
         Some(model) => model.clone(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::custom::{self, Family, registered_name};
 use crate::error::{Error, Result};
 
 /// A configuration, as a value of `serde_json`.
@@ -20,9 +21,9 @@ pub trait KerasObject: std::fmt::Debug + Send + Sync {
     /// The arguments that rebuild it.
     fn config(&self) -> Value;
 
-    /// Under which name a custom class is registered, `Custom>Name`; `None` for Keras's own.
+    /// Under which name a class of a user is registered, `Custom>ClassName` unless said otherwise; `None` for Keras's own.
     fn registered_name(&self) -> Option<String> {
-        None
+        registered_name(std::any::type_name::<Self>(), self.class_name())
     }
 }
 
@@ -72,11 +73,12 @@ pub fn from_config<C: DeserializeOwned>(class_name: &str, config: Value) -> Resu
 
 /// The full form of an object.
 pub fn to_json(object: &(impl KerasObject + ?Sized), module: &str) -> Value {
+    let registered = object.registered_name();
     json!({
-        "module": if object.registered_name().is_some() { Value::Null } else { module.into() },
+        "module": if registered.is_some() { Value::Null } else { module.into() },
         "class_name": object.class_name(),
         "config": object.config(),
-        "registered_name": object.registered_name(),
+        "registered_name": registered,
     })
 }
 
@@ -96,6 +98,17 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// An object of class `class_name` with default arguments.
+    fn named(class_name: &str) -> Parts {
+        Parts {
+            module: String::new(),
+            class_name: class_name.to_owned(),
+            config: Value::Null,
+            registered_name: None,
+            rest: Map::new(),
+        }
+    }
+
     /// Takes `value` apart.
     ///
     /// # Errors
@@ -123,25 +136,40 @@ impl Parts {
 }
 
 /// The object of a family that `value` describes: an object's full form, or a name (`"glorot_uniform"`, `"GlorotUniform"`)
-/// for one with default arguments.
+/// for one with default arguments. Classes of users ([`CustomObjects`](super::CustomObjects)) come first.
 ///
 /// # Errors
 /// If no class of the family has the name; if the configuration is not what the class takes.
-pub fn from_json<T: ?Sized>(value: &Value, family: &str, classes: &[Class<T>]) -> Result<Arc<T>> {
-    let (name, config) = match value {
-        Value::String(name) => (name.clone(), Value::Null),
-        object => {
-            let parts = Parts::of(object, family)?;
-            (parts.class_name, parts.config)
-        }
+pub fn from_json<T: ?Sized + Family>(value: &Value, family: &str, classes: &[Class<T>]) -> Result<Arc<T>> {
+    let parts = match value {
+        Value::String(name) => Parts::named(name),
+        object => Parts::of(object, family)?,
     };
+    let (name, config) = (parts.class_name.as_str(), parts.config.clone());
+    if let Some(make) = custom::find::<T>(&parts)? {
+        return make(config);
+    }
     let class = classes.iter().find(|c| c.name == name || crate::naming::snake_case(c.name) == name);
-    let class = class.ok_or_else(|| unknown(family, &name, classes.iter().map(|c| c.name)))?;
+    let class = class.ok_or_else(|| unknown_class::<T>(family, name, classes.iter().map(|c| c.name)))?;
     (class.from_config)(config)
 }
 
-/// The error for a name that no class of a family has; it suggests the nearest.
+/// The error for a name that no class of family `T` has; it suggests the nearest, or how to add a class of one's own.
+pub fn unknown_class<'a, T: ?Sized + Family>(family: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    nearest(
+        family,
+        name,
+        known,
+        &format!("check the spelling; if it is a class of your own, {}", custom::how_to_add::<T>(name)),
+    )
+}
+
+/// The error for a name that is not known; it suggests the nearest.
 pub fn unknown<'a>(family: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    nearest(family, name, known, "check the spelling")
+}
+
+fn nearest<'a>(family: &str, name: &str, known: impl Iterator<Item = &'a str>, fix: &str) -> Error {
     let lower = name.to_lowercase();
     let close: Vec<&str> = known
         .filter(|k| {
@@ -150,10 +178,6 @@ pub fn unknown<'a>(family: &str, name: &str, known: impl Iterator<Item = &'a str
         })
         .take(3)
         .collect();
-    let fix = if close.is_empty() {
-        "check the spelling, or register it if it is a class of your own".to_owned()
-    } else {
-        format!("did you mean {}?", close.join(" or "))
-    };
+    let fix = if close.is_empty() { fix.to_owned() } else { format!("did you mean {}?", close.join(" or ")) };
     Error::content(family, format!("{name:?} is not known"), fix)
 }

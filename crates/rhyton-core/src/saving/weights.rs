@@ -1,13 +1,13 @@
 //! Weights in `model.weights.h5`: where each layer's variables stand, as Keras lays them out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use rhyton_formats::hdf5::{H5File, H5Writer, Kind, Value};
 use rhyton_ir::Array;
 
 use crate::error::{Error, Result};
-use crate::layers::{Layer, LayerRef, describe};
+use crate::layers::{Layer, describe};
 use crate::model::Model;
 use crate::variable::Variable;
 
@@ -20,36 +20,77 @@ struct Entry {
     variables: Vec<Variable>,
 }
 
+/// The files of all layers, by their paths below `assets/`: the groups of the weights, then the layers' own names.
+pub(super) fn assets(model: &Model) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    each_layer(model, &mut |group, layer| {
+        let own = layer.assets().map_err(|e| e.within(&describe(layer)))?;
+        found.extend(own.into_iter().map(|(name, bytes)| (join(group, &name), bytes)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Gives all layers their files.
+pub(super) fn load_assets(model: &Model, assets: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    each_layer(model, &mut |group, layer| {
+        let own = |(path, bytes): (&String, &Vec<u8>)| {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            (folder == group).then(|| (name.to_owned(), bytes.clone()))
+        };
+        layer.load_assets(&assets.iter().filter_map(own).collect()).map_err(|e| e.within(&describe(layer)))
+    })
+}
+
 /// Every object with state, in the order and under the groups in which Keras walks them: the model, its layers and what
 /// is in them, then the optimizer. An object met again (a shared layer) is stored once.
 fn entries(model: &Model) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    walk(model, String::new(), &mut HashSet::new(), &mut entries);
-    if let Some(optimizer) = model.optimizer() {
-        entries.push(Entry {
-            group: "optimizer".into(),
-            name: optimizer.name().to_owned(),
-            described: format!("optimizer {}", optimizer.name()),
-            variables: optimizer.variables(),
-        });
-    }
+    let mut entries = layer_entries(model);
+    entries.extend(optimizer_entry(model));
     entries
 }
 
-fn walk(layer: &dyn Layer, group: String, seen: &mut HashSet<usize>, entries: &mut Vec<Entry>) {
-    if !seen.insert(layer.base().key()) {
-        return;
-    }
-    entries.push(Entry {
-        group: group.clone(),
-        name: layer.name().to_owned(),
-        described: describe(layer),
-        variables: layer.saved_variables(),
+fn layer_entries(model: &Model) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let visited = each_layer(model, &mut |group, layer| {
+        entries.push(Entry {
+            group: group.to_owned(),
+            name: layer.name().to_owned(),
+            described: describe(layer),
+            variables: layer.saved_variables(),
+        });
+        Ok(())
     });
-    for (attribute, child) in layer.children() {
-        let child: &LayerRef = &child;
-        walk(child.as_ref(), join(&group, &attribute), seen, entries);
+    visited.expect("collecting cannot fail");
+    entries
+}
+
+fn optimizer_entry(model: &Model) -> Option<Entry> {
+    let optimizer = model.optimizer()?;
+    Some(Entry {
+        group: "optimizer".into(),
+        name: optimizer.name().to_owned(),
+        described: format!("optimizer {}", optimizer.name()),
+        variables: optimizer.variables(),
+    })
+}
+
+/// Calls `visit` with each layer and its group, the model itself first.
+fn each_layer(model: &Model, visit: &mut dyn FnMut(&str, &dyn Layer) -> Result<()>) -> Result<()> {
+    fn walk(
+        layer: &dyn Layer,
+        group: &str,
+        seen: &mut HashSet<usize>,
+        visit: &mut dyn FnMut(&str, &dyn Layer) -> Result<()>,
+    ) -> Result<()> {
+        if !seen.insert(layer.base().key()) {
+            return Ok(());
+        }
+        visit(group, layer)?;
+        let children = layer.children();
+        children.iter().try_for_each(|(name, child)| walk(child.as_ref(), &join(group, name), seen, visit))
     }
+    walk(model, "", &mut HashSet::new(), visit)
 }
 
 fn join(group: &str, name: &str) -> String {
@@ -80,27 +121,36 @@ pub(crate) fn to_hdf5(model: &Model, with_optimizer: bool) -> Result<H5Writer> {
 /// Sets the model's weights from an HDF5 file laid out by Keras. With `skip_mismatch`, objects that do not fit stay as
 /// they are and are listed in the result; otherwise nothing is changed unless everything fits.
 ///
+/// The optimizer's slots are made once the weights are there. Keras makes them before: where the file has no state of the
+/// optimizer, the slots that start as copies of the weights (`ScheduleFreeAdamW`) are copies of random ones there.
+///
 /// # Errors
 /// If a group is missing or has another number of variables or shapes; the message names the layer, the place in the file
 /// and both shapes.
 pub(crate) fn from_hdf5(model: &Model, file: &H5File, path: &Path, skip_mismatch: bool) -> Result<Vec<String>> {
     let mut loaded: Vec<(Variable, Array)> = Vec::new();
     let mut skipped = Vec::new();
-    for entry in entries(model) {
+    for entry in layer_entries(model) {
         match read_entry(&entry, file, path) {
             Ok(values) => loaded.extend(entry.variables.iter().cloned().zip(values)),
-            Err(error) if entry.group == "optimizer" => {
-                // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
-                skipped.push(format!("{}: {error}", entry.described));
-            }
             Err(error) if skip_mismatch => skipped.push(format!("{}: {error}", entry.described)),
             Err(error) => return Err(error),
         }
     }
-    for (variable, value) in loaded {
-        variable.assign(value)?;
+    assign(loaded)?;
+    model.build_optimizer()?;
+    if let Some(entry) = optimizer_entry(model) {
+        match read_entry(&entry, file, path) {
+            Ok(values) => assign(entry.variables.into_iter().zip(values))?,
+            // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
+            Err(error) => skipped.push(format!("{}: {error}", entry.described)),
+        }
     }
     Ok(skipped)
+}
+
+fn assign(values: impl IntoIterator<Item = (Variable, Array)>) -> Result<()> {
+    values.into_iter().try_for_each(|(variable, value)| variable.assign(value))
 }
 
 fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {

@@ -18,6 +18,15 @@ use crate::variable::Variable;
 /// The error that one of the tensors carries; if `loss` is not a floating-point scalar; if an operation on the way has no
 /// gradient.
 pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
+    let found = gradients_if_any(loss, sources)?;
+    Ok(found.into_iter().zip(sources).map(|(g, source)| g.unwrap_or_else(|| ops::zeros_like(source))).collect())
+}
+
+/// [`gradients`], with `None` where the loss does not depend on a source.
+///
+/// # Errors
+/// As there.
+pub fn gradients_if_any(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
     loss.check()?;
     if loss.rank() != 0 || !loss.dtype().is_float() {
         return Err(Error::shape(
@@ -54,15 +63,7 @@ pub fn gradients(loss: &Tensor, sources: &[Tensor]) -> Result<Vec<Tensor>> {
             tensors.insert(Value { node: i as u32, output: k as u32 }, t);
         }
     }
-    let zeros = |s: &Tensor| ops::zeros_like(s);
-    found
-        .into_iter()
-        .zip(sources)
-        .map(|(value, source)| {
-            let gradient = value.map_or_else(|| zeros(source), |v| tensors[&v].clone());
-            gradient.check().cloned()
-        })
-        .collect()
+    found.into_iter().map(|value| value.map(|v| tensors[&v].check().cloned()).transpose()).collect()
 }
 
 /// Applies the operation of node `i`, which differentiation gave further outputs, anew, and lets that be computed in

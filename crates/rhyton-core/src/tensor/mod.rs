@@ -21,7 +21,7 @@ use crate::model::History;
 
 pub(crate) use evaluate::{Export, Values};
 pub use evaluate::{clear_cache, evaluate_all};
-pub use gradient::{grad, gradients, value_and_grad};
+pub use gradient::{grad, gradients, gradients_if_any, value_and_grad};
 pub use trace::{Captured, Trace, in_trace, trace_function};
 pub(crate) use trace::{read as trace_read, write as trace_write};
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Spec, Steps, Trainer};
 use crate::error::{Error, Result};
+use crate::layers::Layer;
 use crate::losses::LossRef;
 use crate::metrics::MetricRef;
 use crate::model::Model;
@@ -121,15 +122,26 @@ impl Model {
     /// # Errors
     /// As [`Model::compile`].
     pub fn compile_with(&self, compile: Compile) -> Result<()> {
+        self.set_compiled(compile)?;
+        self.build_optimizer()
+    }
+
+    /// Compiles without making the optimizer's slots.
+    fn set_compiled(&self, compile: Compile) -> Result<()> {
         compile.loss.check()?;
         compile.loss_weights.check()?;
         compile.metrics.check()?;
         compile.weighted_metrics.check()?;
-        if let (Some(optimizer), true) = (&compile.optimizer, self.built()) {
-            optimizer.build(&crate::layers::Layer::trainable_weights(self))?;
-        }
         *self.lock_trainer() = Trainer::compiled(compile);
         Ok(())
+    }
+
+    /// Makes the optimizer's slots, if there are an optimizer and weights to make them for.
+    pub(crate) fn build_optimizer(&self) -> Result<()> {
+        match self.optimizer().filter(|_| self.built()) {
+            Some(optimizer) => optimizer.build(&self.trainable_weights()),
+            None => Ok(()),
+        }
     }
 
     /// The optimizer, if the model is compiled with one.
@@ -158,7 +170,8 @@ impl Model {
         }))
     }
 
-    /// Compiles with what Keras wrote.
+    /// Compiles with what Keras wrote. The optimizer's slots are not made yet: some start as copies of the weights, which
+    /// may still have to be read.
     ///
     /// # Errors
     /// If it names what is not known.
@@ -170,7 +183,7 @@ impl Model {
         let weight = |v: &Value| {
             v.as_f64().ok_or_else(|| Error::content("loss_weights", format!("{v} is no number"), "the file is damaged"))
         };
-        self.compile_with(Compile {
+        self.set_compiled(Compile {
             optimizer,
             loss: Spec::from_json(&config["loss"], &LossRef::from_json)?,
             loss_weights: Spec::from_json(&config["loss_weights"], &weight)?,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::program::{Kind, StepResult};
 use super::scores::numbers;
 use super::step::not_compiled;
-use super::{Batch, Data, Dataset, Evaluate, History, Pass, Scores};
-use crate::callbacks::{Callback, Logs, ProgressBar, Run};
+use super::{Batch, Data, Dataset, Evaluate, Executions, History, Pass, Scores};
+use crate::callbacks::{Callback, List, Logs, Run};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::model::Model;
@@ -186,27 +186,28 @@ impl Model {
         let data: &dyn Dataset = weighted.as_ref().map_or(data, |d| d);
         let validation: Option<&dyn Dataset> =
             options.validation_data.or(split.as_ref().map(|(_, v)| v as &dyn Dataset));
-        let mut callbacks = std::mem::take(&mut options.callbacks);
-        if options.verbose > 0 {
-            callbacks.insert(0, Box::new(ProgressBar::new()));
-        }
+        let callbacks = List::of_run(std::mem::take(&mut options.callbacks), options.verbose);
         let steps = options.steps_per_epoch.or_else(|| data.steps(options.batch_size));
         let mut run = Run::new(self, options.epochs, steps, options.verbose);
-        let mut epochs =
-            Epochs { model: self, options: &options, callbacks: &mut callbacks, history: History::default() };
+        let mut epochs = Epochs { model: self, options: &options, callbacks, history: History::default() };
         let mut last = Logs::new();
-        epochs.each(|c, run| c.on_train_begin(run), &mut run)?;
-        for epoch in options.initial_epoch..options.epochs {
-            last = epochs.epoch(epoch, data, validation, &mut run)?;
+        epochs.callbacks.on_train_begin(&mut run)?;
+        let (first_epoch, first_step) = run.resumed().unwrap_or((options.initial_epoch, 0));
+        for epoch in first_epoch..options.epochs {
+            let first_step = if epoch == first_epoch { first_step } else { 0 };
+            last = epochs.epoch(epoch, first_step, data, validation, &mut run)?;
             if run.stopped() || options.interrupted() {
                 break;
             }
         }
-        epochs.history.interrupted = options.interrupted();
+        if options.interrupted() {
+            epochs.history.interrupted = true;
+            run.interrupt();
+        }
         if let Some(optimizer) = self.optimizer() {
             optimizer.finalize(&self.trainable_weights())?;
         }
-        epochs.each(|c, run| c.on_train_end(&last, run), &mut run)?;
+        epochs.callbacks.on_train_end(&last, &mut run)?;
         Ok(epochs.history)
     }
 
@@ -261,35 +262,32 @@ fn weighted(data: &dyn Dataset, weights: &BTreeMap<usize, f64>) -> Result<Data> 
 struct Epochs<'e, 'f> {
     model: &'e Model,
     options: &'e Fit<'f>,
-    callbacks: &'e mut Vec<Box<dyn Callback + 'f>>,
+    callbacks: List<'f>,
     history: History,
 }
 
 impl Epochs<'_, '_> {
-    fn each(&mut self, mut hook: impl FnMut(&mut dyn Callback, &mut Run) -> Result<()>, run: &mut Run) -> Result<()> {
-        self.callbacks.iter_mut().try_for_each(|c| hook(c.as_mut(), run))
-    }
-
     fn epoch(
         &mut self,
         epoch: usize,
+        first_step: usize,
         data: &dyn Dataset,
         validation: Option<&dyn Dataset>,
         run: &mut Run,
     ) -> Result<Logs> {
         self.model.reset_metrics()?;
-        self.each(|c, run| c.on_epoch_begin(epoch, run), run)?;
-        let mut scores = self.steps(epoch, data, run)?;
+        self.callbacks.on_epoch_begin(epoch, run)?;
+        let mut scores = self.steps(epoch, first_step, data, run)?;
         let due = (epoch + 1).is_multiple_of(self.options.validation_freq);
         if let Some(validation) = validation.filter(|_| due && !self.options.interrupted()) {
             let options = Evaluate::new()
                 .batch_size(self.options.validation_batch_size.unwrap_or(self.options.batch_size))
                 .limit(self.options.validation_steps);
-            let found = self.model.evaluate_within(validation, &options, self.callbacks, run)?;
+            let found = self.model.evaluate_within(validation, &options, &mut self.callbacks, run)?;
             scores.extend(found.into_iter().map(|(name, score)| (format!("val_{name}"), score)));
         }
         let mut logs = numbers(&scores);
-        self.each(|c, run| c.on_epoch_end(epoch, &mut logs, run), run)?;
+        self.callbacks.on_epoch_end(epoch, &mut logs, run)?;
         // What callbacks added (the learning rate) belongs to the history, too.
         for (name, value) in &logs {
             scores.entry(name.clone()).or_insert(super::Score::Number(*value));
@@ -298,10 +296,10 @@ impl Epochs<'_, '_> {
         Ok(logs)
     }
 
-    /// All steps of an epoch; its metrics.
-    fn steps(&mut self, epoch: usize, data: &dyn Dataset, run: &mut Run) -> Result<Scores> {
+    /// The steps of an epoch from `first_step` on; their metrics.
+    fn steps(&mut self, epoch: usize, first_step: usize, data: &dyn Dataset, run: &mut Run) -> Result<Scores> {
         let model = self.model;
-        let per_execution = model.lock_trainer().compile.as_ref().map_or(1, |c| c.steps_per_execution);
+        let executions = Executions::of(model);
         let shuffle = self.options.shuffle.then(|| match self.options.seed {
             Some(seed) => seed.wrapping_add(epoch as u64),
             None => random::next_seed(),
@@ -309,29 +307,35 @@ impl Epochs<'_, '_> {
         let pass = Pass { batch_size: self.options.batch_size, shuffle, epoch };
         let limit = self.options.steps_per_epoch.unwrap_or(usize::MAX);
         let mut own = Scores::new();
-        let mut batches = data.batches(&pass)?.take(limit).enumerate().peekable();
+        let mut batches = data.batches(&pass)?.take(limit).enumerate().skip(first_step).peekable();
         if batches.peek().is_none() {
-            return Err(Error::argument("fit", "the data set gave no batches", "give at least one sample an epoch"));
+            return Err(match first_step {
+                0 => Error::argument("fit", "the data set gave no batches", "give at least one sample an epoch"),
+                n => Error::argument(
+                    "fit",
+                    format!("the training goes on after {n} steps of an epoch, which has no more"),
+                    "train with the data of the backup, or delete the backup",
+                ),
+            });
         }
         while let Some((step, batch)) = batches.next() {
             let batch = batch?;
-            if step == 0 && epoch == self.options.initial_epoch {
+            if step == first_step {
                 model.prepare(&batch)?;
             }
-            let first_of_execution = step % per_execution == 0;
-            if first_of_execution {
-                self.each(|c, run| c.on_train_batch_begin(step, run), run)?;
+            if executions.begins(step) {
+                self.callbacks.on_train_batch_begin(step, run)?;
             }
             if let StepResult::Logs(logs) = model.run_step(Kind::Train, &batch)? {
                 own = logs;
             }
-            if (step + 1) % per_execution == 0 || batches.peek().is_none() {
-                let logs = if self.callbacks.iter().any(|c| c.wants_batch_logs()) {
+            if let Some(end) = executions.ends(step, batches.peek().is_none()) {
+                let logs = if self.callbacks.wants_batch_logs() {
                     numbers(&if own.is_empty() { model.results()? } else { own.clone() })
                 } else {
                     Logs::new()
                 };
-                self.each(|c, run| c.on_train_batch_end(step, &logs, run), run)?;
+                self.callbacks.on_train_batch_end(end, &logs, run)?;
             }
             if run.stopped() || self.options.interrupted() {
                 break;

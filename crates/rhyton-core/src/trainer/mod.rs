@@ -19,6 +19,7 @@ mod tracker;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::Model;
 use crate::tensor::Tensor;
 
 pub use compile::Compile;
@@ -36,6 +37,26 @@ use program::Programs;
 use step::DefaultSteps;
 use tracker::Tracker;
 
+/// How steps are grouped between calls of callbacks: `steps_per_execution` at a time.
+struct Executions(usize);
+
+impl Executions {
+    fn of(model: &Model) -> Executions {
+        Executions(model.lock_trainer().compile.as_ref().map_or(1, |c| c.steps_per_execution))
+    }
+
+    /// Whether a group begins with `step`.
+    fn begins(&self, step: usize) -> bool {
+        step.is_multiple_of(self.0)
+    }
+
+    /// The number of the last step of its group, if `step` ends one. As in Keras, that of a full group even where the data
+    /// ends before.
+    fn ends(&self, step: usize, is_last: bool) -> Option<usize> {
+        (is_last || self.begins(step + 1)).then(|| step - step % self.0 + self.0 - 1)
+    }
+}
+
 /// What a model keeps for training.
 pub(crate) struct Trainer {
     pub(crate) compile: Option<Compile>,
@@ -43,6 +64,8 @@ pub(crate) struct Trainer {
     loss: Option<CompiledLoss>,
     metrics: Option<CompiledMetrics>,
     programs: Programs,
+    /// Which weights have last been said to have no gradients.
+    idle: Vec<String>,
 }
 
 impl Default for Trainer {
@@ -53,6 +76,7 @@ impl Default for Trainer {
             loss: None,
             metrics: None,
             programs: Programs::default(),
+            idle: Vec::new(),
         }
     }
 }
@@ -84,6 +108,17 @@ impl Trainer {
             self.metrics = Some(CompiledMetrics::new(&metrics, &weighted, names, y, y_pred)?);
         }
         Ok(self.metrics.clone().unwrap_or_else(CompiledMetrics::none))
+    }
+
+    /// Says which weights have no gradients, unless that has been said.
+    fn warn_of_idle(&mut self, paths: Vec<String>) {
+        if !paths.is_empty() && paths != self.idle {
+            eprintln!(
+                "warning: the loss does not depend on {}, which will not train; if that is not meant, compile with a loss of all outputs",
+                paths.join(", ")
+            );
+        }
+        self.idle = paths;
     }
 
     /// The steps to run.

@@ -4,8 +4,8 @@ use rhyton_ir::{Array, Element, with_data};
 
 use super::data::IntoArrays;
 use super::program::{Kind, StepResult};
-use super::{Batch, Data, Dataset, Pass};
-use crate::callbacks::{Callback, Run};
+use super::{Batch, Data, Dataset, Executions, Pass};
+use crate::callbacks::{Callback, List, Run};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::nest::Nest;
@@ -61,23 +61,29 @@ impl Model {
     /// # Errors
     /// As there.
     pub fn predict_with(&self, data: &dyn Dataset, options: Predict) -> Result<Vec<Array>> {
-        let mut callbacks = options.callbacks;
+        let mut callbacks = List::of_run(options.callbacks, 0);
         let batch_size = options.batch_size.unwrap_or(32);
         let mut run = Run::new(self, 1, data.steps(batch_size), 0);
-        callbacks.iter_mut().try_for_each(|c| c.on_predict_begin(&mut run))?;
+        callbacks.on_predict_begin(&mut run)?;
+        let executions = Executions::of(self);
         let mut parts: Vec<Vec<Array>> = Vec::new();
-        for (step, batch) in data.batches(&Pass { batch_size, shuffle: None, epoch: 0 })?.enumerate() {
+        let mut batches = data.batches(&Pass { batch_size, shuffle: None, epoch: 0 })?.enumerate().peekable();
+        while let Some((step, batch)) = batches.next() {
             let batch = Batch { y: None, sample_weight: None, ..batch? };
             if step == 0 && !self.built() {
                 self.prepare(&batch)?;
             }
-            callbacks.iter_mut().try_for_each(|c| c.on_predict_batch_begin(step, &mut run))?;
+            if executions.begins(step) {
+                callbacks.on_predict_batch_begin(step, &mut run)?;
+            }
             if let StepResult::Outputs(outputs) = self.run_step(Kind::Predict, &batch)? {
                 parts.push(flat(&outputs).into_iter().map(|t| t.eval()).collect::<Result<_>>()?);
             }
-            callbacks.iter_mut().try_for_each(|c| c.on_predict_batch_end(step, &mut run))?;
+            if let Some(end) = executions.ends(step, batches.peek().is_none()) {
+                callbacks.on_predict_batch_end(end, &mut run)?;
+            }
         }
-        callbacks.iter_mut().try_for_each(|c| c.on_predict_end(&mut run))?;
+        callbacks.on_predict_end(&mut run)?;
         let outputs = parts.first().map_or(0, Vec::len);
         if outputs == 0 {
             return Err(Error::argument("predict", "the data set gave no batches", "give at least one sample"));

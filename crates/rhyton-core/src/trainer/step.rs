@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layers::{Context, Layer};
 use crate::model::Model;
 use crate::nest::Nest;
-use crate::tensor::{Tensor, gradients};
+use crate::tensor::{Tensor, gradients_if_any};
 use crate::variable::Variable;
 
 /// Results of a step by name, as tensors.
@@ -64,10 +64,11 @@ impl Model {
         Ok(StepLogs::new())
     }
 
-    /// Updates the trained weights by the gradients of `loss`, with the compiled optimizer.
+    /// Updates the trained weights by the gradients of `loss`, with the compiled optimizer. Weights on which the loss does not
+    /// depend stay as they are: they do not decay either, and their constraints are not applied. A warning names them, once.
     ///
     /// # Errors
-    /// If the model is not compiled with an optimizer, or `loss` has no gradient.
+    /// If the model is not compiled with an optimizer, or `loss` depends on none of the weights.
     pub fn minimize(&self, loss: &Tensor) -> Result<()> {
         let optimizer = self.optimizer().ok_or_else(|| not_compiled("fit"))?;
         let variables = self.trainable_weights();
@@ -75,8 +76,15 @@ impl Model {
             return Ok(());
         }
         let values: Vec<Tensor> = variables.iter().map(Variable::value).collect();
-        let gradients = gradients(&optimizer.scale_loss(loss), &values)?;
-        optimizer.apply(&gradients, &variables)
+        let found = gradients_if_any(&optimizer.scale_loss(loss), &values)?;
+        // Slots are made for all weights, whichever this loss depends on.
+        optimizer.build(&variables)?;
+        let (gradients, updated, idle) = by_gradient(found, variables);
+        if updated.is_empty() {
+            return Err(no_gradients(&idle));
+        }
+        self.lock_trainer().warn_of_idle(idle);
+        optimizer.apply(&gradients, &updated)
     }
 
     /// Keras's evaluation step.
@@ -208,6 +216,29 @@ impl Model {
             given => self.by_output(given.as_ref(), outputs, y_pred),
         }
     }
+}
+
+/// The gradients there are, the variables that they are of, and the paths of those that have none.
+fn by_gradient(gradients: Vec<Option<Tensor>>, variables: Vec<Variable>) -> (Vec<Tensor>, Vec<Variable>, Vec<String>) {
+    let (mut found, mut updated, mut idle) = (Vec::new(), Vec::new(), Vec::new());
+    for (gradient, variable) in gradients.into_iter().zip(variables) {
+        match gradient {
+            Some(gradient) => {
+                found.push(gradient);
+                updated.push(variable);
+            }
+            None => idle.push(variable.path().to_owned()),
+        }
+    }
+    (found, updated, idle)
+}
+
+fn no_gradients(paths: &[String]) -> Error {
+    Error::argument(
+        "fit",
+        format!("no gradients for any variable: the loss does not depend on {}", paths.join(", ")),
+        "compile with a loss of the outputs, and have what it depends on train",
+    )
 }
 
 /// The error of what needs a compiled model.

@@ -46,6 +46,10 @@ impl Layer for Activation {
         Ok(self.activation.call(inputs.tensor()?).into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

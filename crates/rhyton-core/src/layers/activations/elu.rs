@@ -50,6 +50,10 @@ impl Layer for ELU {
         Ok(ops::elu(inputs.tensor()?, self.alpha).into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -60,6 +60,10 @@ impl Layer for LeakyReLU {
         Ok(ops::leaky_relu(inputs.tensor()?, self.negative_slope).into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

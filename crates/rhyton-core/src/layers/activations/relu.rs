@@ -68,6 +68,10 @@ impl Layer for ReLU {
         Ok(y.check()?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

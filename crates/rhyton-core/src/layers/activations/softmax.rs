@@ -64,6 +64,10 @@ impl Layer for Softmax {
         Ok(ops::r#where(&mask, &y, 0.0).check()?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -29,6 +29,10 @@ impl Layer for Identity {
         inputs.first().cloned()
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -53,6 +53,10 @@ impl Layer for Masking {
         Ok(ops::r#where(&counted, x, 0.0).check()?.with_mask(Some(mask)).into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

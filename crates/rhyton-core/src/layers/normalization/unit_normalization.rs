@@ -55,6 +55,10 @@ impl Layer for UnitNormalization {
         Ok(ops::normalize(inputs.tensor()?, self.axis.clone(), 2, Some(1e-12)).check()?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -95,6 +95,10 @@ impl<const N: usize> Layer for GlobalMaxPooling<N> {
     fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
         Ok(ops::max(inputs.tensor()?, spatial::<N>(self.data_format), self.keepdims).into())
     }
+
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
 }
 
 impl<const N: usize> Layer for GlobalAveragePooling<N> {
@@ -112,6 +116,10 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
         let weights = ops::expand_dims(&mask.cast(rhyton_ir::DType::Bool), channels).cast(x.dtype());
         let sum = ops::sum(&ops::r#where(weights.cast(rhyton_ir::DType::Bool), x, 0.0), axes.clone(), self.keepdims);
         Ok((sum / ops::sum(&weights, axes, self.keepdims)).into())
+    }
+
+    fn is_built_at_init(&self) -> bool {
+        true
     }
 
     fn supports_masking(&self) -> bool {

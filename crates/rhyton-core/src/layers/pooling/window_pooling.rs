@@ -67,6 +67,10 @@ macro_rules! window_pooling {
                 let y = $function(inputs.tensor()?, self.pool_size, strides, self.padding.name(), format);
                 Ok(y.check()?.into())
             }
+
+            fn is_built_at_init(&self) -> bool {
+                true
+            }
         }
     };
 }

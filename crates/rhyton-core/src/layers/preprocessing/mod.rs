@@ -4,9 +4,13 @@ mod category_encoding;
 mod center_crop;
 mod discretization;
 mod encode;
+mod hash;
+mod hashing;
+mod integer_lookup;
 mod normalization;
 mod rescaling;
 mod resizing;
+mod vocabulary;
 
 use super::{LayerClass, make};
 
@@ -14,6 +18,8 @@ pub use category_encoding::CategoryEncoding;
 pub use center_crop::CenterCrop;
 pub use discretization::Discretization;
 pub use encode::OutputMode;
+pub use hashing::Hashing;
+pub use integer_lookup::{IntegerLookup, OovMethod};
 pub use normalization::Normalization;
 pub use rescaling::{PerChannel, Rescaling};
 pub use resizing::Resizing;
@@ -24,6 +30,8 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Normalization", from_config: make::<Normalization> },
     LayerClass { name: "Discretization", from_config: make::<Discretization> },
     LayerClass { name: "CategoryEncoding", from_config: make::<CategoryEncoding> },
+    LayerClass { name: "Hashing", from_config: make::<Hashing> },
+    LayerClass { name: "IntegerLookup", from_config: make::<IntegerLookup> },
     LayerClass { name: "Resizing", from_config: make::<Resizing> },
     LayerClass { name: "CenterCrop", from_config: make::<CenterCrop> },
 ];

@@ -48,6 +48,10 @@ impl Layer for ActivityRegularization {
         Ok(x.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -67,6 +67,10 @@ impl Layer for AlphaDropout {
         Ok(((x * kept + dropped) * a + b).check()?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

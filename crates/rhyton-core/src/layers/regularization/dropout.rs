@@ -72,6 +72,10 @@ impl Layer for Dropout {
         Ok(drop_out(&self.base, self.seed, x, noise_shape(x, &self.noise_shape)?, self.rate)?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

@@ -97,6 +97,10 @@ impl Layer for GaussianNoise {
         Ok((x + noise(&self.base, self.seed, x, 0.0, self.stddev)?).into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }
@@ -114,6 +118,10 @@ impl Layer for GaussianDropout {
         }
         let stddev = (self.rate / (1.0 - self.rate)).sqrt();
         Ok((x * noise(&self.base, self.seed, x, 1.0, stddev)?).into())
+    }
+
+    fn is_built_at_init(&self) -> bool {
+        true
     }
 
     fn supports_masking(&self) -> bool {

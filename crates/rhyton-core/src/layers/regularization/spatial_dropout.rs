@@ -78,6 +78,10 @@ impl<const N: usize> Layer for SpatialDropout<N> {
         Ok(drop_out(&self.base, self.seed, x, noise, self.rate)?.into())
     }
 
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }

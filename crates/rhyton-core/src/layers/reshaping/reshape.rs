@@ -41,6 +41,10 @@ impl Layer for Reshape {
         let shape: Shape = std::iter::once(x.dim(0)).chain(resolved.into_vec()).collect();
         Ok(ops::reshape_to(x, shape).check()?.into())
     }
+
+    fn is_built_at_init(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,9 @@ pub(crate) const CLASSES: &[Class<dyn LearningRateSchedule>] = &[
 ];
 
 /// Rebuilds a schedule whose configuration is what serde makes of it.
-fn make<S: LearningRateSchedule + DeserializeOwned + 'static>(config: Value) -> Result<Arc<dyn LearningRateSchedule>> {
+pub(crate) fn make<S: LearningRateSchedule + DeserializeOwned + 'static>(
+    config: Value,
+) -> Result<Arc<dyn LearningRateSchedule>> {
     let schedule: S = saving::from_config("learning rate schedule", config)?;
     schedule.validate().map_err(|e| e.within(schedule.class_name()))?;
     Ok(Arc::new(schedule))

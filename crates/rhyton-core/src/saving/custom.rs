@@ -1,0 +1,242 @@
+//! Classes of users: the names that they are saved under, and how files that name them are read.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{KerasObject, Parts};
+use crate::constraints::{self, Constraint};
+use crate::error::{Error, Result};
+use crate::initializers::{self, Initializer};
+use crate::layers::{self, Layer};
+use crate::losses::{self, Loss};
+use crate::metrics::{self, Metric};
+use crate::optimizers::schedules::{self, LearningRateSchedule};
+use crate::optimizers::{self, Optimizer, OptimizerBase, UpdateRule};
+use crate::regularizers::{self, Regularizer};
+
+/// Under which name Keras registers a class: `Custom>ClassName` for one of a user, as `register_keras_serializable` has it
+/// unless told otherwise, and `None` for one of this crate, all of which are Keras's own.
+pub(crate) fn registered_name(type_name: &str, class_name: &str) -> Option<String> {
+    let of_this_crate = type_name.split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    (!of_this_crate).then(|| format!("Custom>{class_name}"))
+}
+
+/// How one of a class is rebuilt from its configuration.
+type Make<T> = fn(Value) -> Result<Arc<T>>;
+
+/// Classes of users that files may name.
+///
+/// A class is found by the name that it is registered under (`Custom>ClassName` unless its `registered_name` is another one),
+/// or else by its class name.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::saving::CustomObjects;
+/// use rhyton_core::{Result, Tensor, keras_object, ops};
+/// use rhyton_core::losses::{Loss, LossRef};
+///
+/// #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+/// struct Gap {}
+/// keras_object!(Gap);
+///
+/// impl Loss for Gap {
+///     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> {
+///         Ok(ops::mean(&ops::absolute(&(y_true - y_pred)), -1, false))
+///     }
+///     fn name(&self) -> &str {
+///         "gap"
+///     }
+/// }
+///
+/// let saved = LossRef::from(Gap {}).to_json();
+/// assert_eq!(saved["registered_name"], "Custom>Gap");
+/// assert!(LossRef::from_json(&saved).unwrap_err().to_string().contains("loss::<Gap>()"));
+/// let loss = CustomObjects::new().loss::<Gap>().scope(|| LossRef::from_json(&saved))?;
+/// assert_eq!(loss.name(), "gap");
+/// # Ok::<(), rhyton_core::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct CustomObjects {
+    layers: Classes<dyn Layer>,
+    losses: Classes<dyn Loss>,
+    metrics: Classes<dyn Metric>,
+    optimizers: Classes<dyn Optimizer>,
+    schedules: Classes<dyn LearningRateSchedule>,
+    initializers: Classes<dyn Initializer>,
+    regularizers: Classes<dyn Regularizer>,
+    constraints: Classes<dyn Constraint>,
+}
+
+/// Classes of one family, by registered names and class names.
+pub(crate) struct Classes<T: ?Sized>(HashMap<String, Make<T>>);
+
+impl<T: ?Sized> Default for Classes<T> {
+    fn default() -> Classes<T> {
+        Classes(HashMap::new())
+    }
+}
+
+impl<T: ?Sized> Clone for Classes<T> {
+    fn clone(&self) -> Classes<T> {
+        Classes(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Classes<T> {
+    fn add(&mut self, registered: Option<String>, class_name: &str, make: Make<T>) {
+        self.0.insert(class_name.to_owned(), make);
+        if let Some(registered) = registered {
+            self.0.insert(registered, make);
+        }
+    }
+
+    fn add_object(&mut self, object: &impl KerasObject, make: Make<T>) {
+        self.add(object.registered_name(), object.class_name(), make);
+    }
+}
+
+thread_local! {
+    static CUSTOM: RefCell<Vec<CustomObjects>> = const { RefCell::new(Vec::new()) };
+}
+
+impl CustomObjects {
+    /// None.
+    pub fn new() -> CustomObjects {
+        CustomObjects::default()
+    }
+
+    /// Adds a class of layers.
+    pub fn layer<L: Layer + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        let layer = L::default();
+        self.layers.add(layer.registered_name(), layer.class_name(), layers::make::<L>);
+        self
+    }
+
+    /// Adds a class of losses.
+    pub fn loss<L: Loss + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.losses.add_object(&L::default(), losses::make::<L>);
+        self
+    }
+
+    /// Adds a class of metrics; `name` and `dtype` in its configuration are set on its base.
+    pub fn metric<M: Metric + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.metrics.add_object(&M::default(), metrics::make::<M>);
+        self
+    }
+
+    /// Adds a class of optimizers.
+    pub fn optimizer<O>(mut self) -> CustomObjects
+    where
+        O: UpdateRule + AsMut<OptimizerBase> + Default + DeserializeOwned + 'static,
+    {
+        self.optimizers.add_object(&O::default(), optimizers::make::<O>);
+        self
+    }
+
+    /// Adds a class of learning-rate schedules.
+    pub fn schedule<S: LearningRateSchedule + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.schedules.add_object(&S::default(), schedules::make::<S>);
+        self
+    }
+
+    /// Adds a class of initializers.
+    pub fn initializer<I: Initializer + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.initializers.add_object(&I::default(), initializers::make::<I>);
+        self
+    }
+
+    /// Adds a class of regularizers.
+    pub fn regularizer<R: Regularizer + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.regularizers.add_object(&R::default(), regularizers::make::<R>);
+        self
+    }
+
+    /// Adds a class of constraints.
+    pub fn constraint<C: Constraint + Default + DeserializeOwned + 'static>(mut self) -> CustomObjects {
+        self.constraints.add_object(&C::default(), constraints::make::<C>);
+        self
+    }
+
+    /// Runs `function` while configurations may name these classes (Keras's `custom_object_scope`).
+    pub fn scope<R>(&self, function: impl FnOnce() -> R) -> R {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CUSTOM.with_borrow_mut(|c| c.pop());
+            }
+        }
+        CUSTOM.with_borrow_mut(|c| c.push(self.clone()));
+        let _leave = Leave;
+        function()
+    }
+}
+
+/// A family of classes that users may add to: losses, metrics, …
+pub trait Family {
+    /// The method of [`CustomObjects`] that adds a class.
+    const METHOD: &'static str;
+
+    #[doc(hidden)]
+    fn added(custom: &CustomObjects, name: &str) -> Option<Make<Self>>;
+}
+
+macro_rules! families {
+    ($($method:literal $field:ident $family:ident;)*) => {$(
+        impl Family for dyn $family {
+            const METHOD: &'static str = $method;
+
+            fn added(custom: &CustomObjects, name: &str) -> Option<Make<dyn $family>> {
+                custom.$field.0.get(name).copied()
+            }
+        }
+    )*};
+}
+
+families! {
+    "layer" layers Layer;
+    "loss" losses Loss;
+    "metric" metrics Metric;
+    "optimizer" optimizers Optimizer;
+    "schedule" schedules LearningRateSchedule;
+    "initializer" initializers Initializer;
+    "regularizer" regularizers Regularizer;
+    "constraint" constraints Constraint;
+}
+
+/// The user's class that `parts` is of; `None` if it is none of a user.
+///
+/// # Errors
+/// If it is of a user's class that was not added.
+pub(crate) fn find<T: ?Sized + Family>(parts: &Parts) -> Result<Option<Make<T>>> {
+    let added = |name: &str| CUSTOM.with_borrow(|c| c.iter().rev().find_map(|custom| T::added(custom, name)));
+    let found = parts.registered_name.as_deref().and_then(added).or_else(|| added(&parts.class_name));
+    match (found, &parts.registered_name) {
+        (None, Some(registered)) if parts.is_custom() => Err(Error::content(
+            T::METHOD,
+            format!("the custom class {registered:?} is not known"),
+            how_to_add::<T>(&parts.class_name),
+        )),
+        (found, _) => Ok(found),
+    }
+}
+
+/// What to do about a class that is not known.
+pub(crate) fn how_to_add<T: ?Sized + Family>(class_name: &str) -> String {
+    format!("load with load_model_with(path, &CustomObjects::new().{}::<{class_name}>())", T::METHOD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_classes_of_other_crates_are_custom() {
+        assert_eq!(crate::layers::Dense::new(1).registered_name(), None);
+        assert_eq!(registered_name("theirs::layers::Dense", "Dense").unwrap(), "Custom>Dense");
+        assert_eq!(registered_name(std::any::type_name::<crate::layers::Dense>(), "Dense"), None);
+    }
+}
