@@ -118,19 +118,18 @@ pub(crate) fn line(layer: &Value) -> String {
     format!("{} {} {:016x}", name("name"), name("class_name"), fnv(&canonical(layer)))
 }
 
-/// JSON without spaces, floating-point numbers by their bits, and without arguments of calls that are null, of which Keras
-/// writes some (`mask`) and leaves out others.
+/// JSON without spaces, floating-point numbers by their bits, and without arguments of calls that are at their defaults, of
+/// which Keras writes some (`mask` and, for some layers, `training`) and leaves out others.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(items) => {
-            let text = |(key, value): (&String, &Value)| {
-                let value = match (key.as_str(), value) {
-                    ("kwargs", Value::Object(given)) => canonical(
-                        &given.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect(),
-                    ),
-                    _ => canonical(value),
-                };
-                format!("\"{key}\":{value}")
+            let text = |(key, value): (&String, &Value)| match value {
+                Value::Object(given) if key == "kwargs" => {
+                    let kept = given.iter().filter(|(_, v)| !v.is_null() && **v != Value::Bool(false));
+                    let kept = kept.map(|(k, v)| (k.clone(), v.clone())).collect();
+                    format!("\"{key}\":{}", canonical(&Value::Object(kept)))
+                }
+                _ => format!("\"{key}\":{}", canonical(value)),
             };
             format!("{{{}}}", items.iter().map(text).collect::<Vec<_>>().join(","))
         }

@@ -63,8 +63,7 @@ pub fn preprocess_input(x: &Tensor, data_format: DataFormat, mode: Mode) -> Tens
         Mode::Torch => {
             let x = x / 255.0;
             let centered = &x + along_channels(RGB_MEAN.map(|m| -m), &x, data_format);
-            let deviation = along_channels(RGB_STDDEV, &x, data_format);
-            centered / deviation
+            centered / deviations(x.dtype(), data_format)
         }
         Mode::Caffe if !x.dtype().is_float() => Tensor::invalid(Error::dtype(
             "preprocess_input",
@@ -87,6 +86,15 @@ fn along_channels(values: [f64; 3], x: &Tensor, data_format: DataFormat) -> Tens
     };
     shape[axis] = 3;
     Array::new(shape, values.to_vec()).cast(x.dtype()).into()
+}
+
+/// The standard deviations, in the shape that Keras writes them in: no more axes than they need.
+fn deviations(dtype: DType, data_format: DataFormat) -> Tensor {
+    let shape = match data_format {
+        DataFormat::ChannelsLast => vec![3],
+        DataFormat::ChannelsFirst => vec![3, 1, 1],
+    };
+    Array::new(shape, RGB_STDDEV.to_vec()).cast(dtype).into()
 }
 
 fn reversed_channels(x: &Tensor, data_format: DataFormat) -> Tensor {
