@@ -1,6 +1,8 @@
 //! The models of the workloads, layer by layer as in the peers' scripts.
 
+use rhyton::applications::{EfficientNetB0, MobileNetV2, ResNet50, Xception, xception};
 use rhyton::prelude::*;
+use rhyton::saving::Json;
 
 pub(crate) fn mlp() -> Result<Model> {
     Ok(Sequential::new()
@@ -49,4 +51,37 @@ pub(crate) fn transformer() -> Result<Model> {
         x = LayerNormalization::new().call(&(&x + &Dense::new(256).call(&hidden)));
     }
     Model::new(&input, Dense::new(10).call(GlobalAveragePooling1D::new().call(&x)))
+}
+
+/// Xception as a frozen feature extractor under a new head: only the head trains.
+pub(crate) fn transfer() -> Result<Model> {
+    let base = Xception::new().weights(None).input_shape([180, 180, 3]).include_top(false).build()?;
+    base.set_trainable(false);
+    let input = Input::new([180, 180, 3]);
+    let image = xception::preprocess_input(&input.symbol());
+    let x = base.call(Args::new(&image).with("training", Json::from(false)));
+    let x = Dropout::new(0.2).call(GlobalAveragePooling2D::new().call(&x));
+    Model::new(&input, Dense::new(10).call(&x))
+}
+
+/// Every weight of EfficientNetB0 trains.
+pub(crate) fn finetune() -> Result<Model> {
+    let small = EfficientNetB0::new().weights(None).input_shape([96, 96, 3]);
+    small.classes(10).classifier_activation(None).build()
+}
+
+pub(crate) fn mobilenetv2() -> Result<Model> {
+    MobileNetV2::new().weights(None).build()
+}
+
+pub(crate) fn efficientnetb0() -> Result<Model> {
+    EfficientNetB0::new().weights(None).build()
+}
+
+pub(crate) fn xception() -> Result<Model> {
+    Xception::new().weights(None).build()
+}
+
+pub(crate) fn resnet50() -> Result<Model> {
+    ResNet50::new().weights(None).build()
 }

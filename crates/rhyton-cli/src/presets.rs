@@ -1,5 +1,6 @@
 //! The models that `rhyton train --model` names.
 
+use rhyton::applications::{self, APPLICATIONS, Application, Arguments, Weights};
 use rhyton::prelude::*;
 
 use crate::error::{Error, Result};
@@ -18,11 +19,38 @@ pub fn build(name: &str, shape: &[usize], brightest: f64, classes: usize) -> Res
             .add(Dropout::new(0.3))
             .add(Dense::new(64).activation(Activation::Relu))
             .add(Dense::new(classes).activation(Activation::Softmax))),
-        other => Err(Error::new(format!(
-            "--model {other}: there is no such preset or file; presets are {}, or give a .keras file",
-            PRESETS.join(" and ")
-        ))),
+        other => match applications::find(other) {
+            Some(found) => application(found, shape, brightest, classes),
+            None => Err(Error::new(format!(
+                "--model {other}: there is no such preset, application or file; presets are {}, applications are {}, or \
+                 give a .keras file",
+                PRESETS.join(" and "),
+                APPLICATIONS.iter().map(|a| a.name.to_lowercase()).collect::<Vec<_>>().join(", ")
+            ))),
+        },
     }
+}
+
+/// An application with random weights, whose own preprocessing is part of the model.
+fn application(found: &Application, shape: &[usize], brightest: f64, classes: usize) -> Result<Model> {
+    /// The greatest value of pixels that applications expect.
+    const BRIGHTEST: f64 = 255.0;
+    let mut x = Input::new(shape).symbol();
+    if brightest != BRIGHTEST {
+        x = Rescaling::new(BRIGHTEST / brightest).call(&x);
+    }
+    if shape[2] == 1 {
+        x = Concatenate::new().call([&x, &x, &x]); // gray as red, green and blue
+    }
+    let arguments = Arguments {
+        weights: Weights::None,
+        input_tensor: Some((found.preprocess_input)(&x)),
+        input_shape: [shape[0], shape[1], shape[2].max(3)].into(),
+        classes,
+        ..Arguments::default()
+    };
+    (found.build)(arguments)
+        .map_err(|e| Error::new(format!("--model {}: {e}; directories take --image-size", found.name.to_lowercase())))
 }
 
 /// Blocks of two convolutions and a pooling, as many as the image has room for, then a classifier.

@@ -25,6 +25,8 @@
 
 #![forbid(unsafe_code)]
 
+/// The model zoo.
+pub use rhyton_applications as applications;
 pub use rhyton_core::*;
 #[cfg(feature = "data")]
 pub use rhyton_data as data;
