@@ -97,7 +97,7 @@ impl Case {
 }
 
 /// The differences of sums in another order, through a hundred layers, in the scale of the outputs.
-const TOLERANCE: f64 = 1e-4;
+const TOLERANCE: f64 = 1e-5;
 
 #[track_caller]
 pub(crate) fn assert_outputs(what: &str, actual: &[f64], expected: &[f64]) {
