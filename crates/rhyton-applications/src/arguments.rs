@@ -119,14 +119,67 @@ impl Arguments {
         }
     }
 
-    /// The model from `input`, or from what `input_tensor` was computed from, to `output`.
+    /// The model from `input` to `output`; where `input_tensor` was given, from the list of all inputs that it is computed
+    /// from.
     pub(crate) fn model(&self, input: &Tensor, output: Tensor, name: &str) -> Result<Model> {
-        let inputs = source_inputs(input);
-        let name = self.name.as_deref().unwrap_or(name);
-        let model = match inputs.as_slice() {
-            [only] => Model::new(only, output),
-            several => Model::new(several, output),
+        let model = match &self.input_tensor {
+            Some(tensor) => Model::new(source_inputs(tensor), output),
+            None => Model::new(input, output),
         };
-        Ok(model?.named(name))
+        Ok(model?.named(self.name.as_deref().unwrap_or(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rhyton_core::layers::Layer;
+    use rhyton_core::{Array, DType};
+
+    use super::*;
+    use crate::MobileNetV2;
+
+    fn small(classes: usize) -> MobileNetV2 {
+        MobileNetV2::new().alpha(0.35).input_shape([32, 32, 3]).classes(classes)
+    }
+
+    #[test]
+    fn weights_are_read_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = small(2).weights(None).build().unwrap();
+        let x = Array::new([1, 32, 32, 3], vec![0.5f32; 32 * 32 * 3]);
+        let expected = saved.predict(x.clone()).unwrap();
+        for name in ["a.weights.h5", "a.keras"] {
+            let path = folder.path().join(name);
+            saved.save(&path).unwrap();
+            let loaded = small(2).weights(path.as_path()).build().unwrap();
+            assert_eq!(loaded.predict(x.clone()).unwrap()[0].to_f64_vec(), expected[0].to_f64_vec());
+            let error = small(3).weights(path.as_path()).build().unwrap_err();
+            assert!(error.to_string().contains("predictions"), "{error}");
+        }
+        let path = folder.path().join("a.keras");
+        let relu = small(2).weights(path).classifier_activation(Activation::Relu).build().unwrap_err();
+        assert!(relu.to_string().contains("softmax"), "{relu}");
+    }
+
+    #[test]
+    fn impossible_arguments_are_refused() {
+        let refused = |model: MobileNetV2, what: &str| {
+            let error = model.build().unwrap_err().to_string();
+            assert!(error.starts_with("MobileNetV2") && error.contains(what), "{error}");
+        };
+        refused(small(2).weights("nowhere.h5"), "nowhere.h5");
+        refused(small(2).weights(None).input_shape([16, 32, 3]), "at least 32 x 32");
+        refused(small(2).weights(None).alpha(0.0), "alpha");
+        let value = Tensor::from(Array::new([1, 32, 32, 3], vec![0.0; 32 * 32 * 3]).cast(DType::F32));
+        refused(small(2).weights(None).input_tensor(value), "not a symbol");
+    }
+
+    #[test]
+    fn a_frozen_base_leaves_only_the_head_to_train() {
+        let base = small(2).weights(None).include_top(false).pooling(Pooling::Avg).build().unwrap();
+        base.set_trainable(false);
+        let input = Input::new([32, 32, 3]);
+        let model = Model::new(&input, Dense::new(2).call(base.call(&input))).unwrap();
+        assert_eq!(model.trainable_weights().len(), 2);
     }
 }

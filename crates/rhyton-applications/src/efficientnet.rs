@@ -252,11 +252,21 @@ mod tests {
     use super::*;
     use crate::golden_test::check_application;
 
-    #[test]
-    fn agrees_with_keras() {
-        check_application("efficientnet", |case| {
+    fn check(fixture: &str) {
+        check_application(fixture, |case| {
             let variant = VARIANTS.iter().find(|v| v.name.eq_ignore_ascii_case(case.application())).unwrap();
             network(&case.arguments(), variant)
         });
+    }
+
+    #[test]
+    fn agrees_with_keras() {
+        check("efficientnet");
+    }
+
+    #[test]
+    #[ignore = "draws 170 million normal numbers, half a minute of computation"]
+    fn larger_networks_agree_with_keras() {
+        check("efficientnet_large");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rhyton_core::activations::Activation;
-use rhyton_core::layers::Layer;
+use rhyton_core::layers::{Input, Layer};
 use rhyton_core::model::Model;
 use rhyton_core::{Array, DType, Result, Tensor};
 use serde_json::{Value, json};
@@ -53,6 +53,10 @@ impl Case {
                 "classifier_activation" => {
                     a.classifier_activation = value.as_str().map(|name| name.parse::<Activation>().unwrap());
                 }
+                "preprocessed" => {
+                    let input = Input::open(shape(value).0.unwrap());
+                    a.input_tensor = Some(crate::mobilenet_v2::preprocess_input(&input.symbol()));
+                }
                 "name" => a.name = value.as_str().map(str::to_owned),
                 own => assert_eq!(own, "alpha", "an argument that the test does not know"),
             }
@@ -93,7 +97,7 @@ impl Case {
 }
 
 /// The differences of sums in another order, through a hundred layers, in the scale of the outputs.
-const TOLERANCE: f64 = 1e-4;
+const TOLERANCE: f64 = 1e-5;
 
 #[track_caller]
 pub(crate) fn assert_outputs(what: &str, actual: &[f64], expected: &[f64]) {
