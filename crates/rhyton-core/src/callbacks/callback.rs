@@ -19,12 +19,13 @@ pub struct Run<'r> {
     /// 0: silent, 1: progress bar, 2: one line an epoch.
     pub verbose: u8,
     stop: bool,
+    interrupted: bool,
 }
 
 impl<'r> Run<'r> {
     /// A run of `model`.
     pub fn new(model: &'r Model, epochs: usize, steps: Option<usize>, verbose: u8) -> Run<'r> {
-        Run { model, epochs, steps, verbose, stop: false }
+        Run { model, epochs, steps, verbose, stop: false, interrupted: false }
     }
 
     /// Ends the training after the batch or epoch at hand (Keras's `model.stop_training = True`).
@@ -35,6 +36,15 @@ impl<'r> Run<'r> {
     /// Whether a callback has ended the training.
     pub fn stopped(&self) -> bool {
         self.stop
+    }
+
+    /// Whether the training was interrupted from outside: the epoch at hand is cut short, and was not validated.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    pub(crate) fn interrupt(&mut self) {
+        self.interrupted = true;
     }
 }
 
