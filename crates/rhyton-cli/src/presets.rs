@@ -7,6 +7,21 @@ use crate::error::{Error, Result};
 /// The names of the presets.
 pub const PRESETS: &[&str] = &["cnn", "mlp"];
 
+/// Whether there is a preset `name`.
+///
+/// # Errors
+/// If not.
+pub fn check(name: &str) -> Result<()> {
+    if PRESETS.contains(&name) { Ok(()) } else { Err(unknown(name)) }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(format!(
+        "--model {name}: there is no such preset or file; presets are {}, or give a .keras file",
+        PRESETS.join(" and ")
+    ))
+}
+
 /// The preset `name` for images of `shape` with values up to `brightest`, and `classes` classes.
 pub fn build(name: &str, shape: &[usize], brightest: f64, classes: usize) -> Result<Model> {
     let model = Sequential::new().add(Input::new(shape)).add(Rescaling::new(1.0 / brightest));
@@ -18,10 +33,7 @@ pub fn build(name: &str, shape: &[usize], brightest: f64, classes: usize) -> Res
             .add(Dropout::new(0.3))
             .add(Dense::new(64).activation(Activation::Relu))
             .add(Dense::new(classes).activation(Activation::Softmax))),
-        other => Err(Error::new(format!(
-            "--model {other}: there is no such preset or file; presets are {}, or give a .keras file",
-            PRESETS.join(" and ")
-        ))),
+        other => Err(unknown(other)),
     }
 }
 
