@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 mod models;
+mod profile;
 
 use std::time::Instant;
 
 use rhyton::prelude::*;
 use rhyton::random;
+
+pub use profile::{KernelTime, Profile};
 
 /// A model to train on random data, or to apply to it.
 pub struct Workload {

@@ -5,7 +5,8 @@ use std::path::Path;
 use rhyton::formats::npy::NpyValue;
 use rhyton::formats::{npy, npz};
 use rhyton::prelude::*;
-use rhyton::trainer::Batch;
+use rhyton::trainer::{Batch, has_non_finite};
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -79,7 +80,54 @@ impl Arrays {
         };
         let data = Data::from_batch(Batch { x: self.inputs(model)?, y: Some(y), sample_weight });
         data.samples().map_err(|e| Error::new(format!("{}: {e}", self.path)))?;
+        for (output, (array, name)) in self.role("y", &outputs)?.iter().zip(&outputs).enumerate() {
+            self.check_labels(model, output, name, array)?;
+        }
         Ok(data)
+    }
+
+    /// Labels of a sparse loss must be classes of the output: others have no probability, and count as nothing.
+    fn check_labels(&self, model: &Model, output: usize, name: &str, labels: &Array) -> Result<()> {
+        let Some(ignored) = sparse_loss(model, output, name) else { return Ok(()) };
+        let Some(classes) = model.outputs().get(output).and_then(|y| y.dim(-1).known()) else { return Ok(()) };
+        let is_wrong = |&label: &f64| !(label >= 0.0 && label < classes as f64) && Some(label) != ignored;
+        let values = labels.to_f64_vec();
+        let Some(at) = values.iter().position(|label| is_wrong(label)) else { return Ok(()) };
+        let sample = at / (values.len() / labels.shape().first().copied().unwrap_or(1).max(1)).max(1);
+        Err(Error::new(format!(
+            "{}: the label of sample {sample} for the output {name} is {} but its {classes} classes are 0 to {}; \
+             number the classes from 0",
+            self.path,
+            values[at],
+            classes - 1
+        )))
+    }
+
+    /// Which arrays hold NaN or infinity, and where first; `None` if none does.
+    pub fn non_finite(&self) -> Option<String> {
+        let told = self.arrays.iter().filter(|(_, a)| has_non_finite(a)).map(|(name, array)| {
+            let values = array.to_f64_vec();
+            let at = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
+            let samples = array.shape().first().copied().unwrap_or(1).max(1);
+            format!("{name} holds {} in sample {}", values[at], at / (values.len() / samples).max(1))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| format!("in {} {}", self.path, told.join(", ")))
+    }
+}
+
+/// If the loss of an output takes labels: the label that it ignores, if any.
+fn sparse_loss(model: &Model, output: usize, name: &str) -> Option<Option<f64>> {
+    let config = model.compile_config()?;
+    let loss = match &config["loss"] {
+        Value::Array(losses) => losses.get(output)?,
+        Value::Object(object) if !object.contains_key("class_name") => object.get(name)?,
+        loss => loss,
+    };
+    match (loss.as_str(), loss["class_name"].as_str()) {
+        (Some("sparse_categorical_crossentropy" | "SparseCategoricalCrossentropy"), _) => Some(None),
+        (None, Some("SparseCategoricalCrossentropy")) => Some(loss["config"]["ignore_class"].as_f64()),
+        _ => None,
     }
 }
 

@@ -8,6 +8,23 @@ use crate::error::{Error, Result};
 /// The names of the presets.
 pub const PRESETS: &[&str] = &["cnn", "mlp"];
 
+/// Whether there is a preset or an application `name`.
+///
+/// # Errors
+/// If not.
+pub fn check(name: &str) -> Result<()> {
+    if PRESETS.contains(&name) || applications::find(name).is_some() { Ok(()) } else { Err(unknown(name)) }
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(format!(
+        "--model {name}: there is no such preset, application or file; presets are {}, applications are {}, or give a \
+         .keras file",
+        PRESETS.join(" and "),
+        APPLICATIONS.iter().map(|a| a.name.to_lowercase()).collect::<Vec<_>>().join(", ")
+    ))
+}
+
 /// The preset `name` for images of `shape` with values up to `brightest`, and `classes` classes.
 pub fn build(name: &str, shape: &[usize], brightest: f64, classes: usize) -> Result<Model> {
     let model = Sequential::new().add(Input::new(shape)).add(Rescaling::new(1.0 / brightest));
@@ -21,12 +38,7 @@ pub fn build(name: &str, shape: &[usize], brightest: f64, classes: usize) -> Res
             .add(Dense::new(classes).activation(Activation::Softmax))),
         other => match applications::find(other) {
             Some(found) => application(found, shape, brightest, classes),
-            None => Err(Error::new(format!(
-                "--model {other}: there is no such preset, application or file; presets are {}, applications are {}, or \
-                 give a .keras file",
-                PRESETS.join(" and "),
-                APPLICATIONS.iter().map(|a| a.name.to_lowercase()).collect::<Vec<_>>().join(", ")
-            ))),
+            None => Err(unknown(other)),
         },
     }
 }

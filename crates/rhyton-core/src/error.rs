@@ -34,7 +34,7 @@ pub enum Error {
         source: rhyton_ir::Error,
     },
     /// A file that cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{}", in_file(path, source))]
     Format {
         /// The file.
         path: PathBuf,
@@ -44,6 +44,12 @@ pub enum Error {
     /// Training that had to stop: the state of the model is kept.
     #[error("{0}")]
     Training(Report),
+}
+
+/// The message of a codec, after the path unless it names that itself.
+fn in_file(path: &std::path::Path, source: &rhyton_formats::Error) -> String {
+    let (path, message) = (path.display().to_string(), source.to_string());
+    if message.contains(&path) { message } else { format!("{path}: {message}") }
 }
 
 /// Short for results of this crate.

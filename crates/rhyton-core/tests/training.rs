@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rhyton_core::callbacks::{Callback, EarlyStopping, Logs, Run};
+use rhyton_core::callbacks::{Callback, EarlyStopping, LambdaCallback, Logs, ModelCheckpoint, Run};
 use rhyton_core::initializers::GlorotUniform;
 use rhyton_core::prelude::*;
 use rhyton_core::trainer::Batch;
@@ -124,6 +124,42 @@ fn an_interrupted_training_keeps_what_was_trained() {
     assert!(history.interrupted);
     assert_eq!(history.epoch, [0]);
     assert_ne!(weights(&model), before);
+}
+
+#[test]
+fn an_interruption_leaves_the_best_model_that_was_saved() {
+    struct Press(Arc<AtomicBool>);
+    impl Callback for Press {
+        fn on_epoch_begin(&mut self, epoch: usize, run: &mut Run) -> Result<()> {
+            assert!(!run.interrupted());
+            self.0.store(epoch == 1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+    let model = linear();
+    model.compile(SGD::new(0.1), "mse", Vec::<&str>::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("best.keras");
+    let flag = Arc::new(AtomicBool::new(false));
+    let fit = Fit::new()
+        .epochs(5)
+        .verbose(0)
+        .validation_split(0.5)
+        .interrupt(Arc::clone(&flag))
+        .callback(ModelCheckpoint::new(&path).monitor("val_loss").save_best_only(true))
+        .callback(LambdaCallback::new().on_epoch_end({
+            let path = path.clone();
+            move |epoch, _, run| {
+                // Of the first epoch; the second one was cut short and not validated.
+                let saved = weights(&rhyton_core::saving::load_model(&path).unwrap());
+                assert_eq!(saved == weights(run.model), epoch == 0);
+                Ok(())
+            }
+        }))
+        .callback(Press(flag));
+    let history = model.fit(&line(40), fit).unwrap();
+    assert!(history.interrupted);
+    assert_eq!(history.epoch, [0, 1]);
 }
 
 #[test]

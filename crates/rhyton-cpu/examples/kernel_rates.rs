@@ -11,6 +11,7 @@ use rhyton_cpu::kernels::gemm::{Gemm, Out, PackedB, Rhs, View, gemm};
 use rhyton_cpu::kernels::math::{apply_binary, apply_unary};
 use rhyton_cpu::kernels::reduce::reduce;
 use rhyton_cpu::kernels::window::{WindowAxis, reduce_window, select_and_scatter};
+use rhyton_cpu::peaks;
 use rhyton_cpu::pool::Pool;
 use rhyton_ir::op::{BinaryKind, ConvDims, Convolution, ReduceKind, UnaryKind};
 
@@ -19,7 +20,8 @@ fn main() {
     let threads = arguments.first().and_then(|n| n.parse().ok()).unwrap_or(1);
     let filter = arguments.get(1).cloned().unwrap_or_default();
     let isa = Isa::detect().unwrap_or_else(|error| panic!("{error}"));
-    let bench = Bench { pool: Pool::new(threads), isa, filter, peak: threads as f64 * peak(isa) };
+    let core = peaks::measure(&Pool::new(1), isa).flops / 1e9;
+    let bench = Bench { pool: Pool::new(threads), isa, filter, peak: threads as f64 * core };
     println!("{isa}, {threads} threads, peak {:.0} GFLOP/s", bench.peak);
     // Dense layers, forward and both gradients: (m, n, k), is A transposed, is B.
     for (m, k, n) in
@@ -235,70 +237,4 @@ fn processor_time() -> Option<f64> {
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 fn processor_time() -> Option<f64> {
     None
-}
-
-/// GFLOP/s of one core that only multiplies and adds in registers.
-fn peak(isa: Isa) -> f64 {
-    const STEPS: usize = 100_000;
-    let lanes = match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => 16,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => 8,
-        _ => 4,
-    };
-    let seconds = best(1, || {
-        // SAFETY: `Isa::detect` gives only what the machine has.
-        unsafe {
-            match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => fma_512(STEPS),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => fma_256(STEPS),
-                _ => fma_plain(STEPS),
-            }
-        }
-    });
-    (STEPS * 12 * lanes * 2) as f64 / seconds / 1e9
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn fma_512(steps: usize) {
-    use std::arch::x86_64::*;
-    let (x, y) = (_mm512_set1_ps(black_box(0.999)), _mm512_set1_ps(black_box(0.001)));
-    let mut acc = [y; 12];
-    for _ in 0..steps {
-        for a in &mut acc {
-            *a = _mm512_fmadd_ps(*a, x, y);
-        }
-    }
-    black_box(acc);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn fma_256(steps: usize) {
-    use std::arch::x86_64::*;
-    let (x, y) = (_mm256_set1_ps(black_box(0.999)), _mm256_set1_ps(black_box(0.001)));
-    let mut acc = [y; 12];
-    for _ in 0..steps {
-        for a in &mut acc {
-            *a = _mm256_fmadd_ps(*a, x, y);
-        }
-    }
-    black_box(acc);
-}
-
-fn fma_plain(steps: usize) {
-    let (x, y) = (black_box([0.999f32; 4]), black_box([0.001f32; 4]));
-    let mut acc = [y; 12];
-    for _ in 0..steps {
-        for a in &mut acc {
-            for i in 0..4 {
-                a[i] = a[i] * x[i] + y[i];
-            }
-        }
-    }
-    black_box(acc);
 }

@@ -13,6 +13,7 @@
 
 pub mod isa;
 pub mod kernels;
+pub mod peaks;
 pub mod pool;
 
 mod fuse;
@@ -24,7 +25,7 @@ mod run;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rhyton_ir::backend::{Backend, CompileOptions, Device, Executable};
+use rhyton_ir::backend::{Backend, CompileOptions, Device, Executable, Peaks};
 use rhyton_ir::{Error, Graph, Result, pass};
 
 use isa::{Isa, IsaError};
@@ -90,6 +91,11 @@ impl Backend for CpuBackend {
             eprint!("{}", plan.describe());
         }
         Ok(Arc::new(Compiled::new(plan, self.pool(options.threads), isa)?))
+    }
+
+    fn peaks(&self) -> Option<Peaks> {
+        let isa = self.isa.as_ref().ok().filter(|isa| isa.is_available())?;
+        Some(peaks::measure(&self.pool, *isa))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The plan: steps in order, and the buffers they read and write.
 
 use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rhyton_ir::backend::StepProfile;
 use rhyton_ir::{Array, Result, TensorType};
@@ -40,6 +42,8 @@ pub(crate) struct Context<'a> {
     pub pointers: &'a [*mut u8],
     pub pool: &'a Pool,
     pub isa: Isa,
+    /// Where steps are noted, when they are timed.
+    pub recorder: Option<&'a Recorder>,
 }
 
 // SAFETY: the pointers are to buffers that outlive the run; which task writes which part is the kernels' affair, and
@@ -50,6 +54,52 @@ impl Context<'_> {
     /// The start of a buffer.
     pub fn pointer(&self, slot: Slot) -> *mut u8 {
         self.pointers[slot as usize]
+    }
+}
+
+/// What the steps of one run took. Steps run one after the other, on the thread that runs the plan.
+pub(crate) struct Recorder {
+    begin: Instant,
+    /// The steps so far, and how many of them are still running.
+    steps: Mutex<(Vec<StepProfile>, usize)>,
+}
+
+impl Recorder {
+    pub fn new() -> Recorder {
+        Recorder { begin: Instant::now(), steps: Mutex::default() }
+    }
+
+    pub fn into_steps(self) -> Vec<StepProfile> {
+        self.steps.into_inner().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn steps(&self) -> MutexGuard<'_, (Vec<StepProfile>, usize)> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self, kernel: &dyn Kernel, cx: &Context) -> Result<()> {
+        let (name, cost) = (kernel.title(), kernel.cost());
+        let at = {
+            let (steps, depth) = &mut *self.steps();
+            steps.push(StepProfile {
+                name,
+                depth: *depth,
+                start: 0.0,
+                seconds: 0.0,
+                flops: cost.flops,
+                bytes: cost.bytes,
+            });
+            *depth += 1;
+            steps.len() - 1
+        };
+        let start = Instant::now();
+        let result = kernel.run(cx);
+        let seconds = start.elapsed().as_secs_f64();
+        let (steps, depth) = &mut *self.steps();
+        *depth -= 1;
+        steps[at].start = start.duration_since(self.begin).as_secs_f64();
+        steps[at].seconds = seconds;
+        result
     }
 }
 
@@ -70,6 +120,11 @@ pub(crate) trait Kernel: Send + Sync {
 
     /// Its name and what it works on, on one line or several.
     fn describe(&self) -> String;
+
+    /// Its name and the shapes it works on in few words, without the numbers of its buffers where that is plain.
+    fn title(&self) -> String {
+        self.describe().lines().next().unwrap_or_default().to_owned()
+    }
 
     /// What a run costs.
     fn cost(&self) -> Cost;
@@ -147,31 +202,15 @@ impl Plan {
         }
     }
 
-    /// Runs every step.
+    /// Runs every step, and notes what each took if the context has a recorder.
     ///
     /// # Errors
     /// The first error of a step.
     pub fn run(&self, cx: &Context) -> Result<()> {
-        for step in &self.steps {
-            step.kernel.run(cx)?;
+        match cx.recorder {
+            None => self.steps.iter().try_for_each(|step| step.kernel.run(cx)),
+            Some(recorder) => self.steps.iter().try_for_each(|step| recorder.time(&*step.kernel, cx)),
         }
-        Ok(())
-    }
-
-    /// Runs every step and times it.
-    ///
-    /// # Errors
-    /// As [`Plan::run`].
-    pub fn run_profiled(&self, cx: &Context) -> Result<Vec<StepProfile>> {
-        let mut out = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let start = std::time::Instant::now();
-            step.kernel.run(cx)?;
-            let (seconds, cost) = (start.elapsed().as_secs_f64(), step.kernel.cost());
-            let name = step.kernel.describe().lines().next().unwrap_or_default().to_owned();
-            out.push(StepProfile { name, seconds, flops: cost.flops, bytes: cost.bytes });
-        }
-        Ok(out)
     }
 
     /// The steps and buffers as text.

@@ -1,6 +1,6 @@
 //! Executables: a plan, the pool it runs on, and the memory it runs in.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use rhyton_ir::{Array, DType, Error, Result, with_data};
 
 use crate::isa::Isa;
 use crate::lower::known;
-use crate::plan::{ALIGN, Context, Plan};
+use crate::plan::{ALIGN, Context, Plan, Recorder};
 use crate::pool::Pool;
 
 /// The memory of one run at a time.
@@ -23,18 +23,37 @@ struct Frame {
 unsafe impl Send for Frame {}
 
 impl Frame {
-    fn new(plan: &Plan) -> Frame {
-        let layout = Layout::from_size_align(plan.arena.max(ALIGN), ALIGN).expect("an arena is smaller than memory");
+    fn new(plan: &Plan) -> Result<Frame> {
+        let layout = Layout::from_size_align(plan.arena.max(ALIGN), ALIGN).map_err(|_| out_of_memory(plan.arena))?;
         // SAFETY: the layout has a size.
         let arena = unsafe { alloc_zeroed(layout) };
         if arena.is_null() {
-            handle_alloc_error(layout);
+            return Err(out_of_memory(plan.arena));
         }
         let mut pointers = vec![std::ptr::null_mut(); plan.buffers.len()];
         // SAFETY: the arena has the plan's size and alignment.
         unsafe { plan.place(&mut pointers, arena) };
-        Frame { arena, layout, pointers }
+        Ok(Frame { arena, layout, pointers })
     }
+}
+
+fn out_of_memory(bytes: usize) -> Error {
+    Error::execution(
+        "cpu",
+        format!("the computation needs {:.1} GB of memory at once, which cannot be had", bytes as f64 / 1e9),
+        "make the arrays smaller",
+    )
+}
+
+/// An array of zeros of more bytes than this is asked for before it is made, as making one that cannot be had ends the process.
+const LARGE: usize = 1 << 28;
+
+fn check_memory(dtype: DType, dims: &[usize]) -> Result<()> {
+    let bytes = dims.iter().try_fold(dtype.size(), |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
+    if bytes > LARGE && Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+        return Err(out_of_memory(bytes));
+    }
+    Ok(())
 }
 
 impl Drop for Frame {
@@ -71,7 +90,7 @@ impl Compiled {
             parameters: types(&plan.parameters)?,
             outputs: types(&plan.outputs)?,
             donated,
-            frames: Mutex::new(vec![Frame::new(&plan)]),
+            frames: Mutex::new(vec![Frame::new(&plan)?]),
             plan,
             pool,
             isa,
@@ -98,13 +117,13 @@ impl Compiled {
         Ok(())
     }
 
-    fn frame(&self) -> Frame {
+    fn frame(&self) -> Result<Frame> {
         let kept = self.frames.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Frame::new(&self.plan))
+        kept.map_or_else(|| Frame::new(&self.plan), Ok)
     }
 
     /// Makes the outputs writable and enters the addresses of arguments and outputs.
-    fn enter(&self, frame: &mut Frame, arguments: &mut [Array], outputs: &mut Vec<Array>) {
+    fn enter(&self, frame: &mut Frame, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<()> {
         outputs.truncate(self.outputs.len());
         while outputs.len() < self.outputs.len() {
             outputs.push(Array::default());
@@ -119,6 +138,7 @@ impl Compiled {
             } else {
                 let (dtype, dims) = &self.outputs[j];
                 if output.dtype() != *dtype || output.shape() != dims.as_slice() || !output.is_unique() {
+                    check_memory(*dtype, dims)?;
                     *output = Array::zeros(*dtype, dims.clone());
                 }
             }
@@ -134,20 +154,16 @@ impl Compiled {
                 frame.pointers[slot] = with_data!(array.data(), v => v.as_ptr().cast_mut().cast::<u8>());
             }
         }
+        Ok(())
     }
 
-    fn execute<R>(
-        &self,
-        arguments: &mut [Array],
-        outputs: &mut Vec<Array>,
-        steps: impl FnOnce(&Plan, &Context) -> Result<R>,
-    ) -> Result<R> {
+    fn execute(&self, arguments: &mut [Array], outputs: &mut Vec<Array>, recorder: Option<&Recorder>) -> Result<()> {
         self.check(arguments)?;
-        let mut frame = self.frame();
-        self.enter(&mut frame, arguments, outputs);
+        let mut frame = self.frame()?;
+        self.enter(&mut frame, arguments, outputs)?;
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let cx = Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa };
-            steps(&self.plan, &cx)
+            let cx = Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa, recorder };
+            self.plan.run(&cx)
         }));
         match result {
             Ok(result) => {
@@ -168,11 +184,13 @@ impl Compiled {
 
 impl Executable for Compiled {
     fn run(&self, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<()> {
-        self.execute(arguments, outputs, Plan::run)
+        self.execute(arguments, outputs, None)
     }
 
     fn run_profiled(&self, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<Vec<StepProfile>> {
-        self.execute(arguments, outputs, Plan::run_profiled)
+        let recorder = Recorder::new();
+        self.execute(arguments, outputs, Some(&recorder))?;
+        Ok(recorder.into_steps())
     }
 
     fn memory(&self) -> usize {

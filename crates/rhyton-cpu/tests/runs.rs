@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhyton_cpu::CpuBackend;
 use rhyton_ir::backend::{Backend, CompileOptions};
-use rhyton_ir::op::{CustomCall, HostFunction};
-use rhyton_ir::{Array, DType, Error, Graph, Result, TensorType};
+use rhyton_ir::op::{CustomCall, HostFunction, Sort};
+use rhyton_ir::{Array, Builder, DType, Error, Graph, Result, TensorType};
 
 #[derive(Debug)]
 struct Fragile(AtomicBool);
@@ -75,4 +75,50 @@ fn outputs_that_others_hold_are_not_written_over() {
     executable.run(&mut others, &mut outputs).unwrap();
     assert_eq!(held.to_f64_vec(), before);
     assert_ne!(outputs[1].to_f64_vec(), before);
+}
+
+#[test]
+fn a_profile_has_the_steps_of_loops_one_deeper_and_computes_the_same() {
+    const LENGTH: usize = 5;
+    let step = support::lstm(2, LENGTH, 3, 4);
+    let executable = CpuBackend::new(2).compile(&step.graph, &CompileOptions::default()).unwrap();
+    let (mut plain, mut profiled) = (Vec::new(), Vec::new());
+    executable.run(&mut step.inputs.clone(), &mut plain).unwrap();
+    let steps = executable.run_profiled(&mut step.inputs.clone(), &mut profiled).unwrap();
+    assert!(plain.iter().zip(&profiled).all(|(a, b)| a.data().bytes() == b.data().bytes()));
+    let scan = steps.iter().position(|s| s.name.starts_with("scan")).unwrap();
+    let body: Vec<_> = steps[scan + 1..].iter().take_while(|s| s.depth == 1).collect();
+    assert!(!body.is_empty() && body.len() % LENGTH == 0, "{} steps", body.len());
+    assert_eq!(body[0].name, body[body.len() / LENGTH].name);
+    let within: f64 = body.iter().map(|s| s.seconds).sum();
+    assert!(within <= steps[scan].seconds && steps.windows(2).all(|w| w[0].start <= w[1].start));
+    assert_eq!(body.iter().map(|s| s.flops).sum::<u64>(), steps[scan].flops);
+    assert!(steps.iter().any(|s| s.name.starts_with("product") && s.flops > 0 && s.bytes > 0));
+}
+
+#[test]
+fn the_peaks_of_the_machine_are_measured() {
+    let peaks = CpuBackend::new(2).peaks().unwrap();
+    assert!(peaks.flops > 1e8 && peaks.bytes > 1e7, "{peaks:?}");
+}
+
+#[test]
+fn memory_that_cannot_be_had_is_an_error() {
+    // One array too large is the result, the other only on the way to it.
+    for reduce in [false, true] {
+        let mut graph = Graph::new();
+        let x = graph.parameter(TensorType::new(DType::F32, [1 << 14]));
+        let mut build = Builder::new(&mut graph);
+        let wide = build.broadcast(x, [1 << 14, 1 << 30], &[0]);
+        let sorted = build.push(Sort { axis: 1, keys: 1, descending: false }, &[wide]);
+        let y = if reduce { build.sum(sorted, &[0, 1]) } else { sorted };
+        build.finish().unwrap();
+        graph.set_outputs(vec![y]);
+        let run = || {
+            let executable = CpuBackend::new(1).compile(&graph, &CompileOptions::default())?;
+            executable.run(&mut [Array::new([1 << 14], vec![1.0f32; 1 << 14])], &mut Vec::new())
+        };
+        let error = run().unwrap_err();
+        assert!(error.to_string().contains("GB of memory"), "{error}");
+    }
 }

@@ -1,7 +1,9 @@
 //! Members of zip archives, read without trusting what the archive says of itself.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::rc::Rc;
 
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
@@ -64,14 +66,16 @@ pub(crate) fn is_safe(name: &str) -> bool {
 
 /// Writes an archive member by member. Times are fixed: the same content gives the same bytes.
 pub(crate) struct Writer<'a, W: Write + Seek> {
-    zip: ZipWriter<W>,
+    zip: ZipWriter<Output<W>>,
+    failure: Failure,
     file: &'a Path,
 }
 
 impl<'a, W: Write + Seek> Writer<'a, W> {
     /// An archive into `out`; `file` is its name in messages.
     pub fn new(out: W, file: &'a Path) -> Self {
-        Writer { zip: ZipWriter::new(out), file }
+        let failure = Failure::default();
+        Writer { zip: ZipWriter::new(Output { out, failure: Rc::clone(&failure), at: 0 }), failure, file }
     }
 
     /// Adds a member of these parts, `len` bytes in all.
@@ -87,13 +91,73 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         self.zip.start_file(name, options).map_err(|e| zip_error(e, self.file, name))?;
         for part in parts {
             self.zip.write_all(part).map_err(io_error(self.file, "write"))?;
+            self.check()?;
         }
         Ok(())
     }
 
+    fn check(&self) -> Result<()> {
+        self.failure.take().map_or(Ok(()), |error| Err(io_error(self.file, "write")(error)))
+    }
+
     /// Writes the directory and returns the output.
     pub fn finish(self) -> Result<W> {
-        self.zip.finish().map_err(|e| zip_error(e, self.file, ""))
+        let failure = Rc::clone(&self.failure);
+        let output = self.zip.finish().map_err(|e| zip_error(e, self.file, ""))?;
+        failure.take().map_or(Ok(output.out), |error| Err(io_error(self.file, "write")(error)))
+    }
+}
+
+/// The first error of an output.
+type Failure = Rc<Cell<Option<io::Error>>>;
+
+/// An output that keeps its first error and from then on only pretends to write: the `zip` crate writes the end of an archive
+/// when it is dropped, and prints a message of its own if that fails.
+struct Output<W> {
+    out: W,
+    failure: Failure,
+    /// Where the next byte goes, or would.
+    at: u64,
+}
+
+impl<W> Output<W> {
+    /// `act`, or `otherwise` once something has failed.
+    fn unless_failed<T>(&mut self, otherwise: T, act: impl FnOnce(&mut W) -> io::Result<T>) -> T {
+        let failure = self.failure.take();
+        let (result, failure) = match failure {
+            Some(error) => (otherwise, Some(error)),
+            None => match act(&mut self.out) {
+                Ok(result) => (result, None),
+                Err(error) => (otherwise, Some(error)),
+            },
+        };
+        self.failure.set(failure);
+        result
+    }
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.unless_failed(bytes.len(), |out| out.write(bytes));
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.unless_failed((), |out| out.flush());
+        Ok(())
+    }
+}
+
+impl<W: Seek> Seek for Output<W> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let otherwise = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::Current(by) => self.at.saturating_add_signed(by),
+            SeekFrom::End(_) => self.at,
+        };
+        self.at = self.unless_failed(otherwise, |out| out.seek(to));
+        Ok(self.at)
     }
 }
 
@@ -119,7 +183,48 @@ fn damaged(file: &Path, member: &str, what: String, fix: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
+
+    /// A disk with room for some bytes.
+    struct Disk(Cursor<Vec<u8>>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.get_ref().len() + bytes.len() > self.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn an_archive_that_the_disk_has_no_room_for_is_an_error_wherever_it_ends() {
+        let write = |room: usize| {
+            let mut writer = Writer::new(Disk(Cursor::default(), room), Path::new("x.npz"));
+            writer.member("a", &[&[1; 1000]], false)?;
+            writer.member("b", &[&[2; 1000]], true)?;
+            writer.finish().map(|disk| disk.0.into_inner())
+        };
+        let whole = write(usize::MAX).unwrap();
+        assert_eq!(write(whole.len()).unwrap(), whole);
+        for room in 0..whole.len() {
+            let error = write(room).unwrap_err();
+            let is_full = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
+            assert!(is_full && error.to_string().contains("x.npz"), "{room}: {error}");
+        }
+    }
 
     #[test]
     fn names_that_leave_the_archive_are_unsafe() {

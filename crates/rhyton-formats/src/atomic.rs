@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, io_error};
 
@@ -36,23 +36,8 @@ pub fn write_atomically(
 /// As [`write_atomically`], for a `write` with errors of its own.
 pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>) -> Result<()> {
     let failed = |action| io_error(path, action);
-    if path.file_name().is_none() {
-        return Err(Error::Argument {
-            what: format!("{:?} is not the path of a file", path),
-            fix: "give a path that ends in a file name".into(),
-        });
-    }
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let directory = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".tmp");
-    // The default of the crate is 0600; a saved model is as readable as any other new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(directory).map_err(failed("create a file beside"))?;
+    let (target, directory) = place(path)?;
+    let mut temporary = temporary_in(&directory).map_err(failed("write"))?;
     {
         let mut writer = BufWriter::with_capacity(1 << 16, temporary.as_file_mut());
         write(&mut writer)?;
@@ -68,6 +53,50 @@ pub(crate) fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>)
         let _ = directory.sync_all();
     }
     Ok(())
+}
+
+/// Whether a file could be written at `path` now; changes nothing. To be asked before work whose result goes there.
+///
+/// # Errors
+/// If `path` is a folder, or no file can be made in its folder.
+pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let (_, directory) = place(path)?;
+    temporary_in(&directory).map(drop).map_err(io_error(path, "write"))
+}
+
+/// The file that is replaced, which a link leads to, and its folder.
+fn place(path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let argument =
+        |what: &str, fix: &str| Error::Argument { what: format!("{} {what}", path.display()), fix: fix.into() };
+    if path.file_name().is_none() {
+        return Err(argument("is not the path of a file", "give a path that ends in a file name"));
+    }
+    if path.is_dir() {
+        return Err(argument("is a folder", "give the path of a file"));
+    }
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    if !directory.exists() {
+        return Err(argument("lies in a folder that does not exist", "make the folder first"));
+    }
+    Ok((target, directory))
+}
+
+fn temporary_in(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(".tmp");
+    // The default of the crate is 0600; a saved model is as readable as any other new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(directory).map_err(|error| {
+        // The crate adds the path of the temporary file, which nobody asked about.
+        let told = error.to_string();
+        io::Error::new(error.kind(), told.split(" at path ").next().unwrap_or(&told).to_owned())
+    })
 }
 
 #[cfg(test)]
@@ -94,6 +123,22 @@ mod tests {
         let error = write_atomically(directory.path().join("none/file"), |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("none"), "{error}");
         assert!(write_atomically("/", |_| Ok(())).is_err());
+        assert!(write_atomically(directory.path(), |_| Ok(())).unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn whether_a_file_can_be_written_is_told_without_writing_one() {
+        let directory = tempfile::tempdir().unwrap();
+        check_writable(directory.path().join("file")).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"old").unwrap();
+        check_writable(&file).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        for wrong in [directory.path().join("none/file"), directory.path().to_owned(), file.join("file")] {
+            let error = check_writable(&wrong).unwrap_err().to_string();
+            assert!(error.contains(&*wrong.to_string_lossy()) && !error.contains(" at path "), "{error}");
+        }
     }
 
     #[cfg(unix)]

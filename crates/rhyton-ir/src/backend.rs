@@ -42,14 +42,32 @@ pub trait Backend: Send + Sync {
     /// If a shape has symbols, a donation names what is not there or joins different types, or the back end cannot run
     /// an operation.
     fn compile(&self, graph: &Graph, options: &CompileOptions) -> Result<Arc<dyn Executable>>;
+
+    /// What the device can do at most, if the back end can measure it; takes a moment.
+    fn peaks(&self) -> Option<Peaks> {
+        None
+    }
+}
+
+/// What a device can do at most, to hold a kernel's rates against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Peaks {
+    /// Floating-point operations a second, in float32.
+    pub flops: f64,
+    /// Bytes a second, to and from memory.
+    pub bytes: f64,
 }
 
 /// What one step of an executable did, for profiles.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepProfile {
-    /// The kernel and what it works on.
+    /// The kernel and what it works on; steps that do the same on the same shapes have the same name.
     pub name: String,
-    /// Wall-clock seconds.
+    /// How many steps it lies within: the steps of a loop's body are one deeper than the loop.
+    pub depth: usize,
+    /// Seconds from the begin of the run.
+    pub start: f64,
+    /// Wall-clock seconds, those of the steps within it included.
     pub seconds: f64,
     /// Floating-point operations.
     pub flops: u64,
@@ -66,7 +84,7 @@ pub trait Executable: Send + Sync {
     /// If the arguments are not of the parameters' types, or a kernel fails. Donated arguments may be lost then.
     fn run(&self, arguments: &mut [Array], outputs: &mut Vec<Array>) -> Result<()>;
 
-    /// Like [`Executable::run`], and tells what each step took.
+    /// Like [`Executable::run`], and tells what each step took, in the order in which they began.
     ///
     /// # Errors
     /// As there.

@@ -20,6 +20,7 @@ pub mod graph;
 pub mod interpret;
 pub mod op;
 pub mod pass;
+pub mod profile;
 #[cfg(feature = "testing")]
 pub mod random_graph;
 pub mod shape;

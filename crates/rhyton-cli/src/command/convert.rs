@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use rhyton::formats::atomic::check_writable;
 use rhyton::prelude::*;
 
 use super::{Common, open};
@@ -23,6 +24,7 @@ pub struct Convert {
 
 impl Convert {
     pub(super) fn run(self, common: &Common) -> Result<()> {
+        check_writable(&self.output)?;
         let model = open(&self.input)?;
         let name = self.output.to_string_lossy();
         let format = self.to.clone().or_else(|| {

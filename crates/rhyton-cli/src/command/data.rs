@@ -9,6 +9,7 @@ use rhyton::prelude::*;
 use super::Common;
 use crate::arrays;
 use crate::error::Result;
+use crate::output::print_line;
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton data export digits test.npz --split test")]
@@ -44,7 +45,10 @@ impl Data {
             Action::List => {
                 for dataset in datasets::TABLE {
                     let (train, test) = dataset.samples;
-                    println!("{}\t{} train, {} test\t{}", dataset.name, train, test, dataset.description);
+                    print_line(format_args!(
+                        "{}\t{} train, {} test\t{}",
+                        dataset.name, train, test, dataset.description
+                    ))?;
                 }
                 Ok(())
             }
@@ -55,12 +59,12 @@ impl Data {
 }
 
 fn describe(dataset: &datasets::Dataset) -> Result<()> {
-    println!("{}: {}", dataset.name, dataset.description);
-    println!("source:  {}", dataset.source);
-    println!("licence: {}", dataset.licence);
-    println!("x:       {:?} from {} to {}", dataset.x_shape, dataset.x_range.0, dataset.x_range.1);
-    println!("classes: {}", dataset.class_names.join(", "));
-    println!("samples: {} train, {} test", dataset.samples.0, dataset.samples.1);
+    print_line(format_args!("{}: {}", dataset.name, dataset.description))?;
+    print_line(format_args!("source:  {}", dataset.source))?;
+    print_line(format_args!("licence: {}", dataset.licence))?;
+    print_line(format_args!("x:       {:?} from {} to {}", dataset.x_shape, dataset.x_range.0, dataset.x_range.1))?;
+    print_line(format_args!("classes: {}", dataset.class_names.join(", ")))?;
+    print_line(format_args!("samples: {} train, {} test", dataset.samples.0, dataset.samples.1))?;
     Ok(())
 }
 

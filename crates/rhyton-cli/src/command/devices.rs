@@ -5,6 +5,7 @@ use rhyton::prelude::DType;
 use serde_json::json;
 
 use crate::error::Result;
+use crate::output::print_line;
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton devices")]
@@ -24,12 +25,12 @@ impl Devices {
                 .into_iter()
                 .map(|d| json!({"name": d.name, "description": d.description, "threads": d.threads, "dtypes": dtypes}))
                 .collect();
-            println!("{}", json!({"backend": backend.name(), "devices": devices}));
+            print_line(format_args!("{}", json!({"backend": backend.name(), "devices": devices})))?;
             return Ok(());
         }
         for device in backend.devices() {
-            println!("{}\t{}\t{}", device.name, backend.name(), device.description);
-            println!("\tdtypes: {}", dtypes.join(", "));
+            print_line(format_args!("{}\t{}\t{}", device.name, backend.name(), device.description))?;
+            print_line(format_args!("\tdtypes: {}", dtypes.join(", ")))?;
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rhyton::prelude::Dataset;
+use rhyton::prelude::{Dataset, LambdaCallback, Logs};
 
-use super::{Common, callbacks, interrupt_flag, open, write_text};
+use super::{Common, at_least_one, callbacks, check_output, open, share, write_text};
 use crate::arrays::Arrays;
 use crate::error::{Error, Result};
+use crate::signals::interrupt_flag;
 
 #[derive(Args)]
 #[command(
@@ -23,13 +24,13 @@ pub struct Fit {
     #[arg(long, value_name = "V.npz", conflicts_with = "validation_split")]
     validation_data: Option<PathBuf>,
     /// The share of the data, from its end, to validate with
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = share, allow_negative_numbers = true)]
     validation_split: Option<f64>,
     /// Passes over the data
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least_one, allow_negative_numbers = true)]
     epochs: usize,
     /// Samples a step
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = at_least_one, allow_negative_numbers = true)]
     batch_size: usize,
     /// Keep the order of the samples
     #[arg(long)]
@@ -47,8 +48,8 @@ pub struct Fit {
 
 impl Fit {
     pub(super) fn run(self, common: &Common) -> Result<()> {
-        if self.batch_size == 0 {
-            return Err(Error::new("--batch-size 0: a step needs at least one sample"));
+        for (path, endings) in [(&self.history, [".json"]), (&self.save, [".keras"])] {
+            path.as_ref().map_or(Ok(()), |path| check_output(path, &endings))?;
         }
         let model = open(&self.model)?;
         if model.optimizer().is_none() {
@@ -57,7 +58,8 @@ impl Fit {
                 "the model is not compiled with an optimizer; compile it in Keras and save it again",
             ));
         }
-        let data = Arrays::read(&self.data)?.data(&model)?;
+        let arrays = Arrays::read(&self.data)?;
+        let data = arrays.data(&model)?;
         let validation = self.validation_data.as_ref().map(|p| Arrays::read(p)?.data(&model)).transpose()?;
         let mut options = rhyton::trainer::Fit::new()
             .epochs(self.epochs)
@@ -66,11 +68,15 @@ impl Fit {
             .validation_split(self.validation_split.unwrap_or(0.0))
             .verbose(common.verbose())
             .interrupt(interrupt_flag())
+            .callback(LambdaCallback::new().on_epoch_end(|epoch, logs, _| stop_without_number(epoch, logs)))
             .callbacks(callbacks(self.callbacks.as_ref())?);
         if let Some(validation) = &validation {
             options = options.validation_data(validation as &dyn Dataset);
         }
-        let history = model.fit(&data, options)?;
+        let history = model.fit(&data, options).map_err(|error| match arrays.non_finite() {
+            Some(bad) if matches!(error, rhyton::Error::Training(_)) => Error::new(format!("{error}: {bad}")),
+            _ => error.into(),
+        })?;
         if let Some(path) = &self.history {
             let json = serde_json::to_string_pretty(&history).map_err(|e| Error::file(path, e))?;
             write_text(path, &(json + "\n"))?;
@@ -79,6 +85,21 @@ impl Fit {
             model.save(path)?;
             common.say(format_args!("saved {}", path.display()));
         }
+        if history.interrupted {
+            common.say(format_args!("interrupted in epoch {} of {}", history.epoch.len(), self.epochs));
+        }
         Ok(())
+    }
+}
+
+/// Goes no further once the loss is no number: the weights are lost then.
+fn stop_without_number(epoch: usize, logs: &Logs) -> rhyton::Result<()> {
+    match logs.get("loss").filter(|loss| !loss.is_finite()) {
+        Some(loss) => Err(rhyton::Error::training(
+            "fit",
+            format!("the loss of epoch {} is {loss}, and nothing is saved", epoch + 1),
+            "lower the learning rate, clip gradients, or look for bad values in the data",
+        )),
+        None => Ok(()),
     }
 }

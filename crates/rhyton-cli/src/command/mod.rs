@@ -6,20 +6,21 @@ mod data;
 mod devices;
 mod evaluate;
 mod fit;
+mod plot;
 mod predict;
 mod summary;
 mod train;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Parser, Subcommand};
+use rhyton::formats::atomic::{check_writable, write_atomically};
 use rhyton::prelude::*;
 use rhyton::saving::load_model;
 
 use crate::error::{Error, Result};
+use crate::output::say;
 
 /// Keras in Rust: train, evaluate, use and inspect Keras models.
 #[derive(Parser)]
@@ -40,10 +41,10 @@ pub struct Arguments {
 #[derive(Args, Clone)]
 pub struct Common {
     /// Threads to compute with; one a core unless said
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
     threads: Option<usize>,
     /// Where random numbers start
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Where to compute: cpu
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
@@ -65,6 +66,8 @@ enum Command {
     Predict(predict::Predict),
     /// Print a model as a table
     Summary(summary::Summary),
+    /// Draw a model's graph
+    Plot(plot::Plot),
     /// List or write a model's weights
     Weights(weights::Weights),
     /// Write a model or its weights in another format
@@ -77,12 +80,15 @@ enum Command {
     Devices(devices::Devices),
 }
 
+/// More than any machine has cores; each takes memory for its stack.
+const MOST_THREADS: usize = 1024;
+
 impl Arguments {
     /// Carries the command out.
     pub fn run(self) -> Result<()> {
         let common = self.common;
-        if common.threads == Some(0) {
-            return Err(Error::new("--threads 0: at least one thread is needed"));
+        if let Some(threads) = common.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
+            return Err(Error::new(format!("--threads {threads}: give a number from 1 to {MOST_THREADS}")));
         }
         if !matches!(common.device.as_str(), "cpu" | "cpu:0") {
             return Err(Error::new(format!("--device {}: there is no such device; see rhyton devices", common.device)));
@@ -97,10 +103,11 @@ impl Arguments {
             Command::Evaluate(c) => c.run(),
             Command::Predict(c) => c.run(&common),
             Command::Summary(c) => c.run(),
+            Command::Plot(c) => c.run(&common),
             Command::Weights(c) => c.run(),
             Command::Convert(c) => c.run(&common),
             Command::Data(c) => c.run(&common),
-            Command::Bench(c) => c.run(),
+            Command::Bench(c) => c.run(&common),
             Command::Devices(c) => c.run(),
         }
     }
@@ -116,7 +123,7 @@ impl Common {
     /// Tells what happens, on stderr, unless `--quiet`.
     fn say(&self, text: impl std::fmt::Display) {
         if !self.quiet {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
@@ -144,30 +151,42 @@ fn open(path: &Path) -> Result<Model> {
     Ok(load_model(path)?)
 }
 
-/// A flag that Ctrl-C sets; a second Ctrl-C ends the process at once.
-fn interrupt_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    // Fails only if a handler is there already: then Ctrl-C does what that one does.
-    let _ = ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this step; press Ctrl-C again to stop at once");
-    });
-    flag
+/// A number of samples, steps or epochs: at least 1.
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("it is no whole number of at least 1".to_owned()),
+    }
+}
+
+/// A share of the data: from 0 to less than 1.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..1.0).contains(&share) => Ok(share),
+        _ => Err("it is no number from 0 to less than 1".to_owned()),
+    }
+}
+
+/// Whether the results of what is about to be done could be written: to be asked first, for the work may take hours.
+fn check_output(path: &Path, endings: &[&str]) -> Result<()> {
+    let name = path.to_string_lossy().to_lowercase();
+    if !endings.iter().any(|e| name.ends_with(e)) {
+        return Err(Error::file(path, format!("the name must end in {}", endings.join(" or "))));
+    }
+    Ok(check_writable(path)?)
 }
 
 /// Callbacks from a file of `[{"class_name": …, "config": {…}}]`.
 fn callbacks(path: Option<&PathBuf>) -> Result<Vec<Box<dyn rhyton::callbacks::Callback>>> {
     let Some(path) = path else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     let json = serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))?;
     rhyton::callbacks::from_json(&json).map_err(|e| Error::file(path, e))
 }
 
 /// Writes text to a file, whole or not at all.
 fn write_text(path: &Path, text: &str) -> Result<()> {
-    rhyton::formats::atomic::write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))?;
+    write_atomically(path, |file| std::io::Write::write_all(file, text.as_bytes()))?;
     Ok(())
 }

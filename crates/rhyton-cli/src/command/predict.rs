@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rhyton::data::image_directory::{ColorMode, read_images};
+use rhyton::data::image_directory::read_images;
 use rhyton::prelude::*;
 
-use super::{Common, open};
+use super::{Common, at_least_one, check_output, open};
 use crate::arrays::{self, Arrays};
 use crate::error::{Error, Result};
+use crate::images::Format;
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton predict model.keras --inputs x.npz --output y.npz")]
@@ -22,15 +23,13 @@ pub struct Predict {
     #[arg(long, value_name = "O.npz")]
     output: PathBuf,
     /// Samples a step
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = at_least_one, allow_negative_numbers = true)]
     batch_size: usize,
 }
 
 impl Predict {
     pub(super) fn run(self, common: &Common) -> Result<()> {
-        if self.batch_size == 0 {
-            return Err(Error::new("--batch-size 0: a step needs at least one sample"));
-        }
+        check_output(&self.output, &[".npz", ".npy"])?;
         let model = open(&self.model)?;
         let is_arrays = |p: &PathBuf| p.extension().is_some_and(|e| e == "npz" || e == "npy");
         let x = match self.inputs.as_slice() {
@@ -55,26 +54,7 @@ impl Predict {
 
 /// Images brought to the size and colours of the model's input.
 fn images_for(model: &Model, paths: &[PathBuf]) -> Result<Nest> {
-    let inputs = model.inputs();
-    let shape = match inputs.as_slice() {
-        [input] if input.rank() == 4 => input.shape().clone(),
-        _ => {
-            return Err(Error::new(
-                "--inputs: images need a model with one input of shape (batch, height, width, channels)",
-            ));
-        }
-    };
-    let size = |axis: usize, otherwise: usize| shape[axis].known().unwrap_or(otherwise);
-    let colors = match size(3, 3) {
-        1 => ColorMode::Grayscale,
-        3 => ColorMode::Rgb,
-        4 => ColorMode::Rgba,
-        n => {
-            return Err(Error::new(format!(
-                "--inputs: the model takes {n} channels, images have 1, 3 or 4; give arrays"
-            )));
-        }
-    };
-    let images = read_images(paths, (size(1, 256), size(2, 256)), colors)?;
-    Ok(images.into_arrays())
+    const SIZE: usize = 256;
+    let format = Format::of(model, SIZE).map_err(|e| Error::new(format!("--inputs: {}", e.one_line())))?;
+    Ok(read_images(paths, format.size, format.colors)?.into_arrays())
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::open;
 use crate::error::Result;
+use crate::output::{print, print_line};
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton summary model.keras")]
@@ -23,7 +24,7 @@ impl Summary {
     pub(super) fn run(self) -> Result<()> {
         let model = open(&self.model)?;
         if !self.json {
-            print!("{}", model.summary());
+            print(model.summary())?;
             return Ok(());
         }
         let shapes = |tensors: Vec<Tensor>| -> Vec<Value> {
@@ -45,7 +46,7 @@ impl Summary {
             "trainable_params": count(model.trainable_weights()),
             "non_trainable_params": count(model.non_trainable_weights()),
         });
-        println!("{summary}");
+        print_line(summary)?;
         Ok(())
     }
 }

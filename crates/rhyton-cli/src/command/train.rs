@@ -5,16 +5,21 @@ use std::time::Instant;
 
 use clap::Args;
 use rhyton::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard, TerminateOnNaN};
-use rhyton::data::{datasets, image_directory};
+use rhyton::data::image_directory::ColorMode;
 use rhyton::prelude::*;
 
-use super::{Common, callbacks, interrupt_flag, open, write_text};
+use super::{Common, at_least_one, callbacks, check_output, open, share, write_text};
 use crate::error::{Error, Result};
-use crate::{curves, presets};
+use crate::fine_tune::Trained;
+use crate::images::{Format, Images};
+use crate::output::print_line;
+use crate::signals::interrupt_flag;
+use crate::{curves, fine_tune, images, presets};
 
 #[derive(Args)]
 #[command(
-    after_help = "Example: rhyton train\n         rhyton train photos/ --model cnn --epochs 30 --output runs/photos"
+    after_help = "Example: rhyton train\n         rhyton train photos/ --model cnn --epochs 30 --output runs/photos\n         \
+                  rhyton train photos/ --model base.keras --fine-tune --output runs/tuned"
 )]
 pub struct Train {
     /// A built-in data set, or a directory of images, one folder a class
@@ -24,23 +29,27 @@ pub struct Train {
     #[arg(long, default_value = "cnn")]
     model: String,
     /// Passes over the data, unless the training stops early
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = at_least_one, allow_negative_numbers = true)]
     epochs: usize,
     /// Samples a step
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = at_least_one, allow_negative_numbers = true)]
     batch_size: usize,
     /// The share of the training data to validate with
-    #[arg(long, value_name = "F", default_value_t = 0.1)]
+    #[arg(long, value_name = "F", default_value_t = 0.1, value_parser = share, allow_negative_numbers = true)]
     validation_split: f64,
-    /// Keras's name of an optimizer
-    #[arg(long, default_value = "adam")]
-    optimizer: String,
+    /// Keras's name of an optimizer; adam, or that of the model's file, unless said
+    #[arg(long, value_name = "NAME")]
+    optimizer: Option<String>,
     /// How far each step goes; the optimizer's own default unless said
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", value_parser = rate, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Height and width to which images of a directory are resized
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    image_size: usize,
+    /// Keep the weights of a model's file and train only the classifier, which is made anew if the classes are others; or the
+    /// last N layers with weights, the layers from NAME on, or all
+    #[arg(long, value_name = "classifier|N|NAME|all", num_args = 0..=1, default_missing_value = "classifier")]
+    fine_tune: Option<Trained>,
+    /// Height and width to which images of a directory are resized; what the model's file takes, or 64, unless said
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
+    image_size: Option<usize>,
     /// Where to write everything; runs/DATA unless said
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -49,52 +58,59 @@ pub struct Train {
     callbacks: Option<PathBuf>,
 }
 
-/// Images with labels, and what is needed to say so.
-struct Images {
-    train: (Array, Array),
-    test: (Array, Array),
-    brightest: f64,
-    classes: usize,
-    builtin: bool,
-}
-
 impl Train {
     pub(super) fn run(self, common: &Common) -> Result<()> {
-        if self.batch_size == 0 || self.epochs == 0 {
-            return Err(Error::new("--batch-size and --epochs must be at least 1"));
-        }
         let start = Instant::now();
-        let images = self.images()?;
-        let model = self.model(&images)?;
+        let (model, images) = self.model_and_images()?;
         let directory = self.directory();
-        std::fs::create_dir_all(&directory).map_err(|e| Error::file(&directory, e))?;
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| Error::file(&directory, format!("the folder cannot be made: {e}; choose another --output")))?;
+        check_output(&directory.join("model.keras"), &[".keras"])?;
         common.say(format_args!(
-            "{}: {} images to train with, {} held out for the test, {} classes; model {} with {} parameters",
+            "{}: {} images to train with, {} held out for the test, {} classes; model {} with {} parameters{}",
             self.data,
             images.train.0.shape()[0],
             images.test.0.shape()[0],
-            images.classes,
+            images.class_names.len(),
             Layer::name(&model),
-            model.count_params()
+            model.count_params(),
+            if self.fine_tune.is_some() {
+                format!(", {} of them trained", model.trainable_weights().iter().map(Variable::count).sum::<usize>())
+            } else {
+                String::new()
+            }
         ));
-        let history = self.fit(&model, &images, &directory, common)?;
+        let saved = directory.join("model.keras");
+        let before = modified(&saved);
+        let history = self.fit(&model, &images, &directory, common).map_err(|error| {
+            let kept = modified(&saved).filter(|_| modified(&saved) != before);
+            Error::new(match kept {
+                Some(_) => format!("{}; the best model until then is kept in {}", error.one_line(), saved.display()),
+                None => format!("{}; nothing was saved", error.one_line()),
+            })
+        })?;
         let trained = start.elapsed();
         let test = Data::new(images.test.0.clone(), images.test.1.clone());
         let scores = model.evaluate(&test, Evaluate::new().batch_size(self.batch_size))?;
-        model.save(directory.join("model.keras"))?;
+        model.save(&saved)?;
+        write_text(&directory.join("classes.json"), &(serde_json::to_string_pretty(&images.class_names)? + "\n"))?;
         let json = serde_json::to_string_pretty(&history)?;
         write_text(&directory.join("history.json"), &(json + "\n"))?;
         curves::draw(&history, &directory.join("curves.svg"))?;
+        curves::draw(&history, &directory.join("curves.png"))?;
         let numbers: Vec<String> = scores.iter().filter_map(|(n, s)| Some(format!("{n} {:.4}", s.number()?))).collect();
-        let ended = if history.interrupted { "interrupted" } else { "trained" };
-        println!(
-            "{ended} {} epochs in {:.1} s; on the held-out test data: {}",
-            history.epoch.len(),
+        let epochs = history.epoch.len();
+        let ended = if history.interrupted {
+            format!("interrupted in epoch {epochs} of {} after", self.epochs)
+        } else {
+            format!("trained {epochs} epoch{} in", if epochs == 1 { "" } else { "s" })
+        };
+        print_line(format_args!(
+            "{ended} {:.1} s; on the held-out test data: {}",
             trained.as_secs_f64(),
             numbers.join(", ")
-        );
-        self.say_what_next(&directory, &images);
-        Ok(())
+        ))?;
+        self.say_what_next(&directory, &images)
     }
 
     fn directory(&self) -> PathBuf {
@@ -104,71 +120,72 @@ impl Train {
         })
     }
 
-    fn images(&self) -> Result<Images> {
-        let path = Path::new(&self.data);
-        if !path.is_dir() {
-            let dataset = datasets::find(&self.data)
-                .map_err(|e| Error::new(format!("{}: no such directory, and {e}", self.data)))?;
-            let (train, test) = (dataset.load)()?;
-            let (brightest, classes) = (dataset.x_range.1, dataset.class_names.len());
-            return Ok(Images { train, test, brightest, classes, builtin: true });
-        }
-        let options = image_directory::Options::new().image_size(self.image_size, self.image_size);
-        let found = image_directory::read(path, &options)?;
-        // One in five, of each class alike, is held out for the test.
-        const HELD_OUT: usize = 5;
-        let labels = found.labels.to_f64_vec();
-        let mut met = vec![0usize; found.class_names.len()];
-        let (mut train, mut test) = (Vec::new(), Vec::new());
-        for (i, label) in labels.iter().enumerate() {
-            let count = &mut met[*label as usize];
-            if *count % HELD_OUT == HELD_OUT - 1 {
-                test.push(i)
+    /// The model and the images, which are brought to what the model takes.
+    fn model_and_images(&self) -> Result<(Model, Images)> {
+        let path = Path::new(&self.model);
+        if path.exists() {
+            let model = open(path)?;
+            // Arrays of a built-in data set are not resized.
+            let format = if Path::new(&self.data).is_dir() {
+                Format::of(&model, self.image_size()).map_err(|e| Error::file(path, e.one_line()))?
             } else {
-                train.push(i)
-            }
-            *count += 1;
+                self.format()
+            };
+            let images = images::load(&self.data, format)?;
+            return Ok((self.from_file(model, &images)?, images));
         }
-        if test.is_empty() {
-            return Err(Error::file(
-                path,
-                format!("{} images are too few; give at least {HELD_OUT} of a class", labels.len()),
-            ));
-        }
-        // Files come class by class; the share for validation is taken from the end, so classes must be mixed.
-        train.sort_by_key(|&i| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let pick = |rows: &[usize]| (found.images.take_rows(rows), found.labels.take_rows(rows));
-        Ok(Images { train: pick(&train), test: pick(&test), brightest: 255.0, classes: met.len(), builtin: false })
+        presets::check(&self.model)?;
+        let images = images::load(&self.data, self.format())?;
+        let (shape, classes) = (&images.train.0.shape()[1..], images.class_names.len());
+        let model = presets::build(&self.model, shape, images.brightest, classes)?;
+        let model = self
+            .fine_tune
+            .as_ref()
+            .map_or(Ok(model.clone()), |trained| fine_tune::prepare(&model, classes, trained))?;
+        self.compile(&model)?;
+        Ok((model, images))
     }
 
-    fn model(&self, images: &Images) -> Result<Model> {
-        let path = Path::new(&self.model);
-        let model = if path.exists() {
-            open(path)?
-        } else {
-            presets::build(&self.model, &images.train.0.shape()[1..], images.brightest, images.classes)?
-        };
-        let classes = model.outputs().first().and_then(|y| y.dim(-1).known());
-        if classes != Some(images.classes) {
-            return Err(Error::new(format!(
-                "--model {}: it has {} outputs but the data has {} classes; change its last layer",
-                self.model,
-                classes.map_or("unknown".into(), |n| n.to_string()),
-                images.classes
-            )));
-        }
-        if model.compiled() && self.learning_rate.is_none() {
+    fn image_size(&self) -> usize {
+        const SIZE: usize = 64;
+        self.image_size.unwrap_or(SIZE)
+    }
+
+    fn format(&self) -> Format {
+        Format { size: (self.image_size(), self.image_size()), colors: ColorMode::Rgb }
+    }
+
+    fn from_file(&self, model: Model, images: &Images) -> Result<Model> {
+        let classes = images.class_names.len();
+        if let Some(trained) = &self.fine_tune {
+            let model = fine_tune::prepare(&model, classes, trained)?;
+            self.compile(&model)?;
             return Ok(model);
         }
-        let optimizer: OptimizerRef = self.optimizer.parse().map_err(|e| Error::new(format!("--optimizer: {e}")))?;
-        model.compile(optimizer.clone(), "sparse_categorical_crossentropy", ["accuracy"])?;
-        if let Some(rate) = self.learning_rate {
-            if !(rate.is_finite() && rate > 0.0) {
-                return Err(Error::new(format!("--learning-rate {rate}: it must be a positive number")));
-            }
-            optimizer.set_learning_rate(rate)?;
+        let found = fine_tune::classes_of(&model);
+        if found != Some(classes) {
+            return Err(Error::new(format!(
+                "--model {}: it has {} outputs but the data has {classes} classes; add --fine-tune to give it a new last \
+                 layer",
+                self.model,
+                found.map_or("unknown".into(), |n| n.to_string()),
+            )));
+        }
+        if !model.compiled() || self.learning_rate.is_some() || self.optimizer.is_some() {
+            self.compile(&model)?;
         }
         Ok(model)
+    }
+
+    fn compile(&self, model: &Model) -> Result<()> {
+        let name = self.optimizer.as_deref().unwrap_or("adam");
+        let optimizer: OptimizerRef = name.parse().map_err(|e| Error::new(format!("--optimizer: {e}")))?;
+        let loss = SparseCategoricalCrossentropy::new().from_logits(fine_tune::gives_logits(model));
+        model.compile(optimizer.clone(), loss, ["accuracy"])?;
+        if let Some(rate) = self.learning_rate {
+            optimizer.set_learning_rate(rate)?;
+        }
+        Ok(())
     }
 
     fn fit(&self, model: &Model, images: &Images, directory: &Path, common: &Common) -> Result<History> {
@@ -192,20 +209,40 @@ impl Train {
         Ok(model.fit(&train, fit)?)
     }
 
-    fn say_what_next(&self, directory: &Path, images: &Images) {
+    fn say_what_next(&self, directory: &Path, images: &Images) -> Result<()> {
         let at = |name: &str| directory.join(name).display().to_string();
-        println!("the best model:   {}", at("model.keras"));
-        println!("learning curves:  {}", at("curves.svg"));
-        println!("histories:        {}, {}", at("history.csv"), at("history.json"));
-        println!("TensorBoard logs: {}", at("logs"));
-        println!("next:");
+        print_line(format_args!("the best model:   {}", at("model.keras")))?;
+        print_line(format_args!("learning curves:  {}, {}", at("curves.svg"), at("curves.png")))?;
+        print_line(format_args!("histories:        {}, {}", at("history.csv"), at("history.json")))?;
+        print_line(format_args!("class names:      {}", at("classes.json")))?;
+        print_line(format_args!("TensorBoard logs: {}", at("logs")))?;
+        print_line(format_args!("next:"))?;
         if images.builtin {
-            println!("  rhyton data export {} test.npz --split test", self.data);
-            println!("  rhyton evaluate {} --data test.npz", at("model.keras"));
-            println!("  rhyton predict {} --inputs test.npz --output predictions.npz", at("model.keras"));
+            print_line(format_args!("  rhyton data export {} test.npz --split test", self.data))?;
+            print_line(format_args!("  rhyton evaluate {} --data test.npz", at("model.keras")))?;
+            print_line(format_args!(
+                "  rhyton predict {} --inputs test.npz --output predictions.npz",
+                at("model.keras")
+            ))?;
         } else {
-            println!("  rhyton predict {} --inputs IMAGE.png --output predictions.npz", at("model.keras"));
+            print_line(format_args!(
+                "  rhyton predict {} --inputs IMAGE.png --output predictions.npz",
+                at("model.keras")
+            ))?;
         }
-        println!("  open {} in a browser", at("curves.svg"));
+        print_line(format_args!("  open {} in a browser", at("curves.svg")))
     }
+}
+
+/// A learning rate: a positive number.
+fn rate(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
+        _ => Err("it is no positive number".to_owned()),
+    }
+}
+
+/// When a file was written, if it is there.
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    path.metadata().and_then(|m| m.modified()).ok()
 }

@@ -7,9 +7,10 @@ use clap::Args;
 use rhyton::prelude::*;
 use rhyton::saving::arrays_of_hdf5;
 
-use super::open;
+use super::{check_output, open};
 use crate::arrays;
 use crate::error::{Error, Result};
+use crate::output::print_line;
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton weights model.keras --output weights.npz")]
@@ -23,6 +24,9 @@ pub struct Weights {
 
 impl Weights {
     pub(super) fn run(self) -> Result<()> {
+        if let Some(output) = &self.output {
+            check_output(output, &[".npz"])?;
+        }
         let rows: Vec<(String, Array, &str)> = if self.model.to_string_lossy().ends_with(".weights.h5") {
             if !self.model.exists() {
                 return Err(Error::file(&self.model, "there is no such file; check the path"));
@@ -46,7 +50,7 @@ impl Weights {
             }
             None => {
                 for (path, array, kind) in rows {
-                    println!("{path}\t{}\t{:?}\t{kind}", array.dtype(), array.shape());
+                    print_line(format_args!("{path}\t{}\t{:?}\t{kind}", array.dtype(), array.shape()))?;
                 }
                 Ok(())
             }

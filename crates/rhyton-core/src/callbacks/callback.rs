@@ -45,18 +45,18 @@ impl<'r> Run<'r> {
         self.resume
     }
 
-    /// Whether the user has ended the training before it was complete.
+    /// Whether a callback has ended the training.
+    pub fn stopped(&self) -> bool {
+        self.stop
+    }
+
+    /// Whether the training was interrupted from outside: the epoch at hand is cut short, and was not validated.
     pub fn interrupted(&self) -> bool {
         self.interrupted
     }
 
     pub(crate) fn interrupt(&mut self) {
         self.interrupted = true;
-    }
-
-    /// Whether a callback has ended the training.
-    pub fn stopped(&self) -> bool {
-        self.stop
     }
 }
 

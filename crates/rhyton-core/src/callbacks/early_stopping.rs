@@ -139,7 +139,7 @@ impl Callback for EarlyStopping {
 
     fn on_epoch_end(&mut self, epoch: usize, logs: &mut Logs, run: &mut Run) -> Result<()> {
         monitor::resolve(CLASS, &self.monitor, self.mode)?;
-        let current = self.watch.current(CLASS, &self.monitor, logs);
+        let current = self.watch.current(CLASS, &self.monitor, logs, run);
         let Some(current) = current.filter(|_| epoch >= self.start_from_epoch) else { return Ok(()) };
         if self.restore_best_weights && self.best_weights.is_none() {
             // If nothing ever improves, the first epoch is the best.

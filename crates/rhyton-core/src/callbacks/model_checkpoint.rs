@@ -128,7 +128,7 @@ impl ModelCheckpoint {
     }
 
     /// Whether the model is to be saved, which it is said to be if it is.
-    fn is_wanted(&mut self, epoch: usize, logs: &Logs, path: &Path) -> Result<bool> {
+    fn is_wanted(&mut self, epoch: usize, logs: &Logs, path: &Path, run: &Run) -> Result<bool> {
         let verbose = self.verbose;
         let say = |text: String| {
             if verbose > 0 {
@@ -140,7 +140,10 @@ impl ModelCheckpoint {
             say(format!("saving model to {path}"));
             return Ok(true);
         }
-        let Some(current) = self.state.watch.current(CLASS, &self.monitor, logs) else { return Ok(true) };
+        let Some(current) = self.state.watch.current(CLASS, &self.monitor, logs, run) else {
+            // An epoch that was cut short has no validation, and may be worse than the best.
+            return Ok(!run.interrupted() || self.state.watch.best.is_none());
+        };
         let best = self.state.watch.best;
         let shown = best.map_or_else(|| "None".to_owned(), |b| format!("{b:.5}"));
         let better = monitor::improves(CLASS, &self.monitor, self.mode, 0.0, current, best)?;
@@ -155,7 +158,7 @@ impl ModelCheckpoint {
 
     fn save(&mut self, epoch: usize, batch: Option<usize>, logs: &Logs, run: &Run) -> Result<()> {
         let path = self.path(epoch, batch, logs)?;
-        if !self.is_wanted(epoch, logs, &path)? {
+        if !self.is_wanted(epoch, logs, &path, run)? {
             return Ok(());
         }
         if path.is_dir() {

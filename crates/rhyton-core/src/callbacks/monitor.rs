@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::callback::Logs;
+use super::callback::{Logs, Run};
 use super::report;
 use crate::error::{Error, Result};
 
@@ -102,10 +102,10 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    /// The value in `logs`; without it, warns once that `callback` cannot work.
-    pub(super) fn current(&mut self, callback: &str, name: &str, logs: &Logs) -> Option<f64> {
+    /// The value in `logs`; without it, warns once that `callback` cannot work, unless the epoch was cut short.
+    pub(super) fn current(&mut self, callback: &str, name: &str, logs: &Logs, run: &Run) -> Option<f64> {
         let current = logs.get(name).copied();
-        if current.is_none() && !self.warned {
+        if current.is_none() && !self.warned && !run.interrupted() {
             self.warned = true;
             let available: Vec<&str> = logs.keys().map(String::as_str).collect();
             report::warning(&format!(

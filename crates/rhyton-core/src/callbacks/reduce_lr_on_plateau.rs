@@ -144,7 +144,7 @@ impl Callback for ReduceLROnPlateau {
     fn on_epoch_end(&mut self, epoch: usize, logs: &mut Logs, run: &mut Run) -> Result<()> {
         monitor::resolve(CLASS, &self.monitor, self.mode)?;
         logs.insert("learning_rate".into(), learning_rate_scheduler::learning_rate(CLASS, run)?);
-        let Some(current) = self.watch.current(CLASS, &self.monitor, logs) else { return Ok(()) };
+        let Some(current) = self.watch.current(CLASS, &self.monitor, logs, run) else { return Ok(()) };
         if self.cooling > 0 {
             self.cooling -= 1;
             self.wait = 0;

@@ -1,5 +1,6 @@
 //! Whole models in `.keras` files, and weights alone in `.weights.h5` files.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -138,7 +139,8 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
     load_assets(&model, &archive.assets).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
     for skipped in from_hdf5(&model, &file, path, false)? {
-        eprintln!("warning: not loaded: {skipped}");
+        // Nobody is left to tell if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "warning: not loaded: {skipped}");
     }
     Ok(model)
 }

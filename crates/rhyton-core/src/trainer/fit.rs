@@ -278,8 +278,11 @@ impl Epochs<'_, '_> {
         self.model.reset_metrics()?;
         self.callbacks.on_epoch_begin(epoch, run)?;
         let mut scores = self.steps(epoch, first_step, data, run)?;
+        if self.options.interrupted() {
+            run.interrupt();
+        }
         let due = (epoch + 1).is_multiple_of(self.options.validation_freq);
-        if let Some(validation) = validation.filter(|_| due && !self.options.interrupted()) {
+        if let Some(validation) = validation.filter(|_| due && !run.interrupted()) {
             let options = Evaluate::new()
                 .batch_size(self.options.validation_batch_size.unwrap_or(self.options.batch_size))
                 .limit(self.options.validation_steps);

@@ -419,6 +419,11 @@ impl Kernel for FusedLoop {
         format!("loop in {} tasks, blocks of {}, {}", self.tasks, self.schedule.block, self.program.describe())
     }
 
+    fn title(&self) -> String {
+        let p = &self.program;
+        format!("loop over {:?}: {}", p.dims, p.functions())
+    }
+
     fn cost(&self) -> Cost {
         let p = &self.program;
         let flops =

@@ -29,6 +29,19 @@ pub(crate) enum Func {
     Spread,
 }
 
+impl Func {
+    fn name(&self) -> String {
+        let name = match self {
+            Func::Unary(kind) => format!("{kind:?}"),
+            Func::Binary(kind) => format!("{kind:?}"),
+            Func::Compare(_) => "compare".to_owned(),
+            Func::Reduce(kind) => format!("reduce_{kind:?}"),
+            Func::Select | Func::Convert | Func::Bitcast | Func::Spread => format!("{self:?}"),
+        };
+        name.to_lowercase()
+    }
+}
+
 /// Where values live in the index space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
@@ -188,6 +201,18 @@ impl Program {
         for accum in &mut self.accums {
             accum.strides = strides.next().expect("one an accumulation");
         }
+    }
+
+    /// The names of what it computes, each once; `copy` if it only moves elements.
+    pub fn functions(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        let functions = self.instrs.iter().map(|i| i.func.name());
+        for name in functions.chain(self.accums.iter().map(|a| format!("reduce_{:?}", a.kind).to_lowercase())) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() { "copy".to_owned() } else { names.join(" ") }
     }
 
     /// One line a load, instruction and result.

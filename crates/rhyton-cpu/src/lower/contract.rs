@@ -259,6 +259,13 @@ impl Kernel for Product {
         out
     }
 
+    fn title(&self) -> String {
+        let (m, n, k) = self.size;
+        let batch: usize = self.batch.iter().map(|b| b.size).product();
+        let times = if batch == 1 { String::new() } else { format!("{batch} × ") };
+        format!("product {} {times}({m}×{k} · {k}×{n}){}", self.c.dtype, then(&self.tiles))
+    }
+
     fn cost(&self) -> Cost {
         let (m, n, k) = self.size;
         let batch: usize = self.batch.iter().map(|b| b.size).product();
@@ -383,6 +390,11 @@ impl Kernel for Convolve {
         out
     }
 
+    fn title(&self) -> String {
+        let (lhs, rhs, tiles) = (self.lhs.dims(), self.rhs.dims(), then(&self.tiles));
+        format!("convolution {} {lhs:?} by {rhs:?} to {:?}{tiles}", self.out.dtype, self.out.dims)
+    }
+
     fn cost(&self) -> Cost {
         let g = &self.geometry;
         let taps = g.kernel.iter().product::<usize>() * g.in_features / g.feature_groups;
@@ -404,4 +416,9 @@ impl Kernel for Convolve {
             tiles.placed(scratch, shared);
         }
     }
+}
+
+/// What an epilogue computes, for titles.
+fn then(tiles: &Option<FusedLoop>) -> String {
+    tiles.as_ref().map(|t| format!(", then {}", t.program().functions())).unwrap_or_default()
 }

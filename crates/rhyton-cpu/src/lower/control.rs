@@ -187,6 +187,10 @@ impl Kernel for ScanKernel {
         format!("scan of {} steps over {}", self.length, self.body.describe())
     }
 
+    fn title(&self) -> String {
+        format!("scan of {} steps", self.length)
+    }
+
     fn cost(&self) -> Cost {
         let cost = self.body.cost();
         Cost { flops: cost.flops * self.length as u64, bytes: cost.bytes * self.length as u64 }
@@ -251,6 +255,10 @@ impl Kernel for WhileKernel {
         format!("while {}\n    do {}", self.condition.describe(), self.body.describe())
     }
 
+    fn title(&self) -> String {
+        "while".to_owned()
+    }
+
     fn cost(&self) -> Cost {
         self.body.cost()
     }
@@ -304,6 +312,10 @@ impl Kernel for CondKernel {
     fn describe(&self) -> String {
         let branches: Vec<String> = self.branches.iter().map(Inner::describe).collect();
         format!("cond of {}", branches.join("\n    or "))
+    }
+
+    fn title(&self) -> String {
+        format!("cond of {} branches", self.branches.len())
     }
 
     fn cost(&self) -> Cost {
