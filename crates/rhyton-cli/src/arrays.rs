@@ -92,7 +92,7 @@ impl Arrays {
         let Some(classes) = model.outputs().get(output).and_then(|y| y.dim(-1).known()) else { return Ok(()) };
         let is_wrong = |&label: &f64| !(label >= 0.0 && label < classes as f64) && Some(label) != ignored;
         let values = labels.to_f64_vec();
-        let Some(at) = values.iter().position(|label| is_wrong(label)) else { return Ok(()) };
+        let Some(at) = values.iter().position(is_wrong) else { return Ok(()) };
         let sample = at / (values.len() / labels.shape().first().copied().unwrap_or(1).max(1)).max(1);
         Err(Error::new(format!(
             "{}: the label of sample {sample} for the output {name} is {} but its {classes} classes are 0 to {}; \

@@ -45,15 +45,12 @@ impl Picture for Curves<'_> {
 }
 
 /// One metric over the epochs.
-fn chart<'a, B: DrawingBackend>(
+fn chart<'a, B: DrawingBackend + 'a>(
     history: &History,
     name: &str,
     area: &'a DrawingArea<B, Shift>,
     scale: f64,
-) -> std::result::Result<(), DrawingAreaErrorKind<B::ErrorType>>
-where
-    B: 'a,
-{
+) -> std::result::Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     let series = [(name.to_owned(), &BLUE), (format!("val_{name}"), &RED)];
     let series: Vec<(String, Vec<f64>, &RGBColor)> =
         series.into_iter().map(|(n, c)| (n.clone(), history.get(&n), c)).filter(|(_, v, _)| !v.is_empty()).collect();

@@ -65,7 +65,7 @@ fn models_with_several_inputs_name_the_one_that_does_not_fit() {
     let (left, right) = (Input::new([4]).name("left"), Input::new([2]).name("right"));
     let joined = Concatenate::new().call([&left.symbol(), &right.symbol()]);
     let outputs = [Dense::new(1).name("a").call(&joined), Dense::new(2).name("b").call(&joined)];
-    let model = Model::new([&left.symbol(), &right.symbol()], outputs.iter().cloned().collect::<Vec<_>>()).unwrap();
+    let model = Model::new([&left.symbol(), &right.symbol()], outputs.to_vec()).unwrap();
     model.compile(SGD::new(0.1), "mse", Vec::<&str>::new()).unwrap();
     model.save(folder.path("two.keras")).unwrap();
     let (x4, x2) = (features(9, 4), features(9, 2));

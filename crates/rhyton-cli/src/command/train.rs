@@ -132,7 +132,7 @@ impl Train {
                 self.format()
             };
             let images = images::load(&self.data, format)?;
-            return Ok((self.from_file(model, &images)?, images));
+            return Ok((self.prepared(model, &images)?, images));
         }
         presets::check(&self.model)?;
         let images = images::load(&self.data, self.format())?;
@@ -155,7 +155,7 @@ impl Train {
         Format { size: (self.image_size(), self.image_size()), colors: ColorMode::Rgb }
     }
 
-    fn from_file(&self, model: Model, images: &Images) -> Result<Model> {
+    fn prepared(&self, model: Model, images: &Images) -> Result<Model> {
         let classes = images.class_names.len();
         if let Some(trained) = &self.fine_tune {
             let model = fine_tune::prepare(&model, classes, trained)?;

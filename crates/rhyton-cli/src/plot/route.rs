@@ -68,10 +68,10 @@ pub(super) fn draw(graph: &Graph, mut places: Vec<Place>, rows: &[Vec<usize>], c
 fn straighten(path: &mut Vec<(f64, f64)>) {
     let mut kept: Vec<(f64, f64)> = Vec::with_capacity(path.len());
     for &point in path.iter() {
-        if let [.., a, b] = kept.as_slice() {
-            if (a.0 == b.0 && b.0 == point.0) || (a.1 == b.1 && b.1 == point.1) {
-                kept.pop();
-            }
+        if let [.., a, b] = kept.as_slice()
+            && ((a.0 == b.0 && b.0 == point.0) || (a.1 == b.1 && b.1 == point.1))
+        {
+            kept.pop();
         }
         kept.push(point);
     }
