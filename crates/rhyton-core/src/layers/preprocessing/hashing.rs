@@ -33,8 +33,8 @@ use crate::tensor::Tensor;
 /// ```
 /// use rhyton_core::prelude::*;
 ///
-/// let bins = Hashing::new(3).call(&Tensor::new([3], vec![7i64, 7, 1234]));
-/// assert_eq!(bins.to_vec::<i64>()?, [1, 1, 2]);
+/// let bins = Hashing::new(3).call(&Tensor::new([3], vec![7i64, 4, 7]));
+/// assert_eq!(bins.to_vec::<i64>()?, [1, 2, 1]);
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
