@@ -265,7 +265,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "draws 170 million normal numbers, half a minute of computation"]
     fn larger_networks_agree_with_keras() {
         check("efficientnet_large");
     }
