@@ -156,8 +156,10 @@ impl Jit<'_> {
         for (k, _) in touched.iter().enumerate().filter(|(_, t)| t.after.is_some()) {
             donations.push((placeholders.len() + k, results.len() + donations.len()));
         }
-        let executable =
-            backend::current()?.compile(&export.graph, &CompileOptions { donations, ..Default::default() })?;
+        let steady = touched.iter().enumerate().filter(|(_, t)| t.after.is_none());
+        let steady = steady.map(|(k, _)| placeholders.len() + k).collect();
+        let options = CompileOptions { donations, steady, ..Default::default() };
+        let executable = backend::current()?.compile(&export.graph, &options)?;
         Ok(Program {
             signature,
             executable,

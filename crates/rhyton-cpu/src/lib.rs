@@ -21,6 +21,7 @@ mod lower;
 mod memory;
 mod plan;
 mod run;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,11 +87,11 @@ impl Backend for CpuBackend {
         }
         let donated = donations(graph, options)?;
         let optimized = pass::optimize(graph, &pass::Capabilities::none())?;
-        let plan = lower::emit::compile(&optimized, &donated)?;
-        if std::env::var("RHYTON_PRINT_PLAN").is_ok_and(|v| v == "1") {
-            eprint!("{}", plan.describe());
-        }
-        Ok(Arc::new(Compiled::new(plan, self.pool(options.threads), isa)?))
+        let pool = self.pool(options.threads);
+        Ok(Arc::new(match steady::parameters(&optimized, options)? {
+            Some(parameters) => steady::compile(&optimized, &donated, &parameters, pool, isa)?,
+            None => Compiled::new(lower::emit::compile(&optimized, &donated)?, pool, isa, None)?,
+        }))
     }
 
     fn peaks(&self) -> Option<Peaks> {

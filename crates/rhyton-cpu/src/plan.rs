@@ -27,6 +27,8 @@ pub(crate) enum Place {
     Constant(usize),
     /// Bytes of the arena from this offset.
     Arena(usize),
+    /// Bytes of the memory that is kept between runs, from this offset.
+    Kept(usize),
 }
 
 /// A range of memory that steps read or write.
@@ -197,7 +199,7 @@ impl Plan {
                 Place::Constant(c) => *pointer = self.constants[c].data().bytes().as_ptr().cast_mut(),
                 // SAFETY: the memory plan keeps every buffer within the arena.
                 Place::Arena(offset) => *pointer = unsafe { arena.add(offset) },
-                Place::Parameter(_) | Place::Output(_) => {}
+                Place::Parameter(_) | Place::Output(_) | Place::Kept(_) => {}
             }
         }
     }

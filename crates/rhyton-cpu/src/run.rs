@@ -11,6 +11,7 @@ use crate::isa::Isa;
 use crate::lower::known;
 use crate::plan::{ALIGN, Context, Plan, Recorder};
 use crate::pool::Pool;
+use crate::steady::Steady;
 
 /// The memory of one run at a time.
 struct Frame {
@@ -72,6 +73,8 @@ pub(crate) struct Compiled {
     donated: Vec<bool>,
     pool: Arc<Pool>,
     isa: Isa,
+    /// What is kept between runs of parameters that do not change; its results are the last of the plan's parameters.
+    steady: Option<Steady>,
     /// Frames that no run uses now. Each concurrent run has its own.
     frames: Mutex<Vec<Frame>>,
 }
@@ -81,19 +84,24 @@ impl Compiled {
     ///
     /// # Errors
     /// If a type has symbols.
-    pub fn new(plan: Plan, pool: Arc<Pool>, isa: Isa) -> Result<Compiled> {
+    pub fn new(plan: Plan, pool: Arc<Pool>, isa: Isa, steady: Option<Steady>) -> Result<Compiled> {
+        if std::env::var("RHYTON_PRINT_PLAN").is_ok_and(|v| v == "1") {
+            eprint!("{}", plan.describe());
+        }
         let types = |types: &[rhyton_ir::TensorType]| -> Result<Vec<(DType, Vec<usize>)>> {
             types.iter().map(|ty| Ok((ty.dtype, known(ty)?))).collect()
         };
-        let donated = (0..plan.parameters.len()).map(|p| plan.donated.contains(&Some(p))).collect();
+        let own = plan.parameters.len() - steady.as_ref().map_or(0, Steady::results);
+        let donated = (0..own).map(|p| plan.donated.contains(&Some(p))).collect();
         Ok(Compiled {
-            parameters: types(&plan.parameters)?,
+            parameters: types(&plan.parameters[..own])?,
             outputs: types(&plan.outputs)?,
             donated,
             frames: Mutex::new(vec![Frame::new(&plan)?]),
             plan,
             pool,
             isa,
+            steady,
         })
     }
 
@@ -160,6 +168,14 @@ impl Compiled {
     fn execute(&self, arguments: &mut [Array], outputs: &mut Vec<Array>, recorder: Option<&Recorder>) -> Result<()> {
         self.check(arguments)?;
         let mut frame = self.frame()?;
+        // Held until the run is over: another run may come with other weights.
+        let kept = match &self.steady {
+            Some(steady) => Some(steady.kept(&self.plan, &self.pool, self.isa, arguments)?),
+            None => None,
+        };
+        if let Some(kept) = &kept {
+            kept.enter(&self.plan, &mut frame.pointers);
+        }
         self.enter(&mut frame, arguments, outputs)?;
         let result = catch_unwind(AssertUnwindSafe(|| {
             let cx = Context { pointers: &frame.pointers, pool: &self.pool, isa: self.isa, recorder };

@@ -7,7 +7,7 @@ use rhyton_ir::random_graph::{RandomGraph, random_graph};
 use rhyton_ir::{Array, Builder, DType, Error, Graph, TensorType, Value};
 
 fn run(graph: &Graph, inputs: &[Array], donations: &[(usize, usize)]) -> Vec<Array> {
-    let options = CompileOptions { donations: donations.to_vec(), threads: None };
+    let options = CompileOptions { donations: donations.to_vec(), ..CompileOptions::default() };
     let executable = CpuBackend::new(1).compile(graph, &options).unwrap();
     let mut outputs = Vec::new();
     for _ in 0..2 {
@@ -97,14 +97,14 @@ fn random_graphs_give_the_same_with_every_donation_that_fits() {
 fn wrong_donations_are_refused() {
     let (graph, _) = of_two(|_, x, y| vec![y, x]);
     for donations in [vec![(2, 0)], vec![(0, 5)], vec![(0, 0), (0, 1)], vec![(0, 0), (1, 0)]] {
-        let options = CompileOptions { donations, threads: None };
+        let options = CompileOptions { donations, ..CompileOptions::default() };
         assert!(matches!(CpuBackend::new(1).compile(&graph, &options), Err(Error::Argument(_))));
     }
     let mut graph = Graph::new();
     let x = graph.parameter(TensorType::new(DType::F32, [4]));
     graph.parameter(TensorType::new(DType::F32, [5]));
     graph.set_outputs(vec![x]);
-    let options = CompileOptions { donations: vec![(1, 0)], threads: None };
+    let options = CompileOptions { donations: vec![(1, 0)], ..CompileOptions::default() };
     assert!(matches!(CpuBackend::new(1).compile(&graph, &options), Err(Error::Argument(_))));
 }
 

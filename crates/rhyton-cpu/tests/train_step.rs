@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn compile(step: &Step, threads: usize) -> Arc<dyn Executable> {
-    let options = CompileOptions { donations: step.donations.clone(), threads: None };
+    let options = CompileOptions { donations: step.donations.clone(), ..CompileOptions::default() };
     CpuBackend::new(threads).compile(&step.graph, &options).unwrap()
 }
 

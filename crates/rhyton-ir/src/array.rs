@@ -1,6 +1,6 @@
 //! Host arrays: dense, row-major, typed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use half::{bf16, f16};
 
@@ -355,7 +355,12 @@ impl Array {
 
     /// Whether no other clone shares the elements, so that [`Array::data_mut`] will not copy.
     pub fn is_unique(&mut self) -> bool {
-        Arc::get_mut(&mut self.data).is_some()
+        Arc::strong_count(&self.data) == 1
+    }
+
+    /// What tells these elements, as they are now, from all others.
+    pub fn identity(&self) -> Identity {
+        Identity(Arc::downgrade(&self.data))
     }
 
     /// The elements as a slice of `T`, if that is the dtype.
@@ -413,6 +418,19 @@ impl Array {
     }
 }
 
+/// Remembers the elements of an array without keeping them; see [`Array::identity`].
+#[derive(Clone, Debug)]
+pub struct Identity(Weak<Data>);
+
+impl Identity {
+    /// Whether `array` shares the elements that were remembered, and nobody has written to them since.
+    pub fn is_of(&self, array: &Array) -> bool {
+        // Who writes to elements that a weak reference points at moves them elsewhere first (`Arc::make_mut`), and the
+        // address is not used again as long as there is one.
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&array.data))
+    }
+}
+
 impl Default for Array {
     /// An empty `float32` array; all share one allocation, so that taking an array out of its place costs nothing.
     fn default() -> Array {
@@ -450,6 +468,16 @@ mod tests {
         }
         assert_eq!(b.to_f64_vec(), [1.0, 2.0]);
         assert_eq!(a.to_f64_vec(), [5.0, 2.0]);
+    }
+
+    #[test]
+    fn an_identity_ends_with_the_first_write() {
+        let mut a = Array::new([2], vec![1.0f32, 2.0]);
+        let identity = a.identity();
+        assert!(a.is_unique() && identity.is_of(&a) && identity.is_of(&a.clone()));
+        assert!(!identity.is_of(&Array::new([2], vec![1.0f32, 2.0])));
+        a.data_mut();
+        assert!(!identity.is_of(&a));
     }
 
     #[test]

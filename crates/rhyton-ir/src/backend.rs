@@ -24,6 +24,9 @@ pub struct Device {
 pub struct CompileOptions {
     /// Pairs (parameter, output) of one type: the parameter's buffer becomes the output's.
     pub donations: Vec<(usize, usize)>,
+    /// Parameters that are likely to be the same arrays in run after run: weights that the program does not assign. What
+    /// is computed of them alone may be kept; that they do change is found out at the next run, and costs time.
+    pub steady: Vec<usize>,
     /// At most this many threads; the back end's own number if `None`.
     pub threads: Option<usize>,
 }

@@ -26,7 +26,7 @@ pub mod random_graph;
 pub mod shape;
 pub mod text;
 
-pub use array::{Array, Data, Element};
+pub use array::{Array, Data, Element, Identity};
 pub use build::Builder;
 pub use dtype::DType;
 pub use error::{Error, Report, Result};

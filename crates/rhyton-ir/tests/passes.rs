@@ -41,6 +41,22 @@ fn check(what: &str, graph: &Graph, inputs: &[Array]) {
     run("inline_composites", &inlined);
     let optimized = pass::optimize(graph, &Capabilities::none()).unwrap_or_else(|e| panic!("{what}: {e}"));
     run("optimize", &optimized);
+    for pattern in 0..4 {
+        let steady: Vec<bool> = (0..inputs.len()).map(|i| (pattern >> (i % 2)) & 1 == 1).collect();
+        run("fold_scales", &pass::fold_scales(graph, &steady).unwrap_or_else(|e| panic!("{what}: {e}")));
+        check_split(what, graph, inputs, &steady);
+    }
+}
+
+/// The two parts together compute exactly what the whole does.
+fn check_split(what: &str, graph: &Graph, inputs: &[Array], steady: &[bool]) {
+    let split = pass::split_steady(graph, steady).unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert!(steady.contains(&true) || split.steady.outputs().is_empty(), "{what}");
+    let kept = interpret::run(&split.steady, inputs).unwrap();
+    let after = interpret::run(&split.rest, &[inputs, &kept].concat()).unwrap();
+    let before = interpret::run(graph, inputs).unwrap();
+    // NaN differs from itself, so bytes are compared.
+    assert!(before.iter().zip(&after).all(|(x, y)| x.data().bytes() == y.data().bytes()), "{what}, split");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::units::{Call, Units};
 use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::fuse::program::Program;
-use crate::kernels::conv::{ConvGeometry, ConvStrides, convolution_raw};
+use crate::kernels::conv::{self, ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{
     Axis, BatchDim, Dim, Elements, Epilogue, FEW_ROWS, Gemm, MAX_DIMS, Out, Packed, Real, Rhs, Space, View, gemm,
 };
@@ -140,8 +140,8 @@ struct Product {
     packed: Option<Slot>,
 }
 
-/// Most bytes of a packed operand that is kept: of larger ones the packing is a small part of the work.
-const MOST_KEPT: usize = 8 << 20;
+/// Most bytes of a packed operand that is kept.
+const MOST_KEPT: usize = 64 << 20;
 
 impl Product {
     fn new(dot: &DotGeneral, inputs: Vec<Operand>, c: Target, tiles: Option<FusedLoop>) -> Product {
@@ -187,7 +187,7 @@ impl Product {
             // SAFETY: the slot has these bytes, in which `prepare` has packed `b`.
             Some(slot) => unsafe {
                 let memory = std::slice::from_raw_parts(cx.pointer(slot).cast::<T>(), Packed::<T>::most(k, n));
-                Rhs::Packed(Packed::of(cx.isa, (k, n), memory))
+                Rhs::Packed(Packed::of(cx.isa, (k, n), 1, memory))
             },
             None => Rhs::View(view(&self.b, self.b_axes)),
         };
@@ -201,7 +201,7 @@ impl Product {
         let b = View::new(elements::<T>(cx, &self.b), self.b.view.offset, self.b_axes.0, self.b_axes.1, Space::NONE);
         // SAFETY: the slot has these bytes, and nothing else uses them.
         let memory = unsafe { std::slice::from_raw_parts_mut(cx.pointer(slot).cast::<T>(), Packed::<T>::most(k, n)) };
-        Packed::pack(cx.pool, cx.isa, b, memory);
+        Packed::pack(cx.pool, cx.isa, b, (1, 0), memory);
     }
 }
 
@@ -310,20 +310,22 @@ impl Kernel for Product {
 
 /// A convolution.
 struct Convolve {
-    geometry: ConvGeometry,
+    convolution: conv::ConvPlan,
     lhs: Operand,
     rhs: Operand,
     out: Target,
     tiles: Option<FusedLoop>,
     /// Where the result is made in `f32` if it is narrower.
     wide: Slot,
+    /// Where the kernel is kept packed while it does not change.
+    packed: Option<Slot>,
 }
 
 impl Convolve {
     fn new(geometry: ConvGeometry, inputs: Vec<Operand>, out: Target, tiles: Option<FusedLoop>) -> Convolve {
         let [lhs, rhs]: [Operand; 2] =
             inputs.try_into().unwrap_or_else(|_| unreachable!("convolution has two operands"));
-        Convolve { geometry, lhs, rhs, out, tiles, wide: 0 }
+        Convolve { convolution: conv::ConvPlan::new(&geometry), lhs, rhs, out, tiles, wide: 0, packed: None }
     }
 
     fn run_as<T: Real + Element>(&self, cx: &Context, out: *mut T) {
@@ -333,9 +335,28 @@ impl Convolve {
             }
         };
         let epilogue: Option<Epilogue<'_, T>> = if self.tiles.is_some() { Some(&epilogue) } else { None };
-        let (lhs, rhs) = (elements::<T>(cx, &self.lhs), elements::<T>(cx, &self.rhs));
+        let lhs = elements::<T>(cx, &self.lhs);
+        let rhs = match self.packed {
+            // SAFETY: the slot has these bytes, in which `prepare` has packed the kernel.
+            Some(slot) => conv::Kernel::Packed(unsafe {
+                std::slice::from_raw_parts(cx.pointer(slot).cast::<T>(), self.packed_len())
+            }),
+            None => conv::Kernel::Elements(elements::<T>(cx, &self.rhs)),
+        };
         // SAFETY: the buffer of the result has that many elements, and only the epilogue reaches it meanwhile.
-        unsafe { convolution_raw(cx.pool, cx.isa, &self.geometry, lhs, rhs, out, self.out.count(), epilogue) };
+        unsafe { self.convolution.run(cx.pool, cx.isa, lhs, rhs, out, self.out.count(), epilogue) };
+    }
+}
+
+impl Convolve {
+    fn packed_len(&self) -> usize {
+        self.convolution.packed().unwrap_or(0)
+    }
+
+    fn pack<T: Real + Element>(&self, cx: &Context, slot: Slot) {
+        // SAFETY: the slot has these bytes, and nothing else uses them.
+        let memory = unsafe { std::slice::from_raw_parts_mut(cx.pointer(slot).cast::<T>(), self.packed_len()) };
+        self.convolution.pack(cx.pool, cx.isa, elements::<T>(cx, &self.rhs), memory);
     }
 }
 
@@ -368,7 +389,7 @@ impl Kernel for Convolve {
     }
 
     fn describe(&self) -> String {
-        let g = &self.geometry;
+        let g = self.convolution.geometry();
         let mut out = format!(
             "convolution {} b{} {:?} by b{} {:?}, strides {:?}, dilations {:?} {:?}, groups {} {} -> b{} {:?}",
             self.out.dtype,
@@ -396,13 +417,30 @@ impl Kernel for Convolve {
     }
 
     fn cost(&self) -> Cost {
-        let g = &self.geometry;
+        let g = self.convolution.geometry();
         let taps = g.kernel.iter().product::<usize>() * g.in_features / g.feature_groups;
         let holes: usize = g.lhs_dilation.iter().product();
         let extra = self.tiles.as_ref().map_or(Cost::default(), Kernel::cost);
         Cost {
             flops: (2 * self.out.count() * taps / holes) as u64 + extra.flops,
             bytes: (self.lhs.bytes() + self.rhs.bytes() + self.out.bytes()) as u64 + extra.bytes,
+        }
+    }
+
+    fn keeps(&self, constant: &dyn Fn(Slot) -> bool) -> usize {
+        let bytes = self.packed_len() * self.out.dtype.size().max(size_of::<f32>());
+        if bytes <= MOST_KEPT && constant(self.rhs.slot) { bytes } else { 0 }
+    }
+
+    fn keep_at(&mut self, slot: Slot) {
+        self.packed = Some(slot);
+    }
+
+    fn prepare(&self, cx: &Context) {
+        match (self.packed, self.out.dtype) {
+            (None, _) => {}
+            (Some(slot), DType::F64) => self.pack::<f64>(cx, slot),
+            (Some(slot), _) => self.pack::<f32>(cx, slot),
         }
     }
 

@@ -32,9 +32,10 @@ impl Lowering {
             }
             self.units.reads(unit).into_iter().for_each(|tensor| readers.entry(tensor).or_default().push(unit));
         }
-        for (tensor, units) in readers {
+        let tensors: Vec<usize> = readers.keys().copied().collect();
+        for tensor in tensors {
             if !kept.contains(&tensor) && self.units.tensors[tensor].count() >= LEAST {
-                self.units.repeat(tensor, &units);
+                self.units.repeat(tensor, &mut readers);
             }
         }
     }
@@ -50,12 +51,13 @@ impl Units {
         }
     }
 
-    /// Makes `readers`, all units that read `tensor`, compute it themselves, if it is cheap for all.
-    fn repeat(&mut self, tensor: usize, readers: &[usize]) {
+    /// Makes all units that read `tensor` compute it themselves, if it is cheap for all. `readers` tells which units read
+    /// each tensor, and goes on doing so.
+    fn repeat(&mut self, tensor: usize, readers: &mut BTreeMap<usize, Vec<usize>>) {
         let Some(maker) = self.maker(tensor) else { return };
         let Some((cluster, tile)) = self.cluster(maker) else { return };
         let Some(last) = cluster.exprs.iter().position(|e| e.tensor == Some(tensor)) else { return };
-        let stored = |t: usize| (0..self.units.len()).any(|u| u != maker && self.reads(u).contains(&t));
+        let stored = |t: usize| readers.get(&t).is_some_and(|units| units.iter().any(|&u| u != maker));
         let mut recipe = Recipe { exprs: Vec::new(), leaves: Vec::new() };
         if recipe.add(cluster, tile, last, true, &stored).is_none() {
             return;
@@ -71,10 +73,15 @@ impl Units {
                     && cluster.exprs.len() + recipe.exprs.len() <= MOST_VALUES / 4
             })
         };
-        if !readers.iter().all(fits) {
+        if !readers.get(&tensor).is_some_and(|units| units.iter().all(fits)) {
             return;
         }
-        for &reader in readers {
+        let units = readers.remove(&tensor).unwrap_or_default();
+        for leaf in &recipe.leaves {
+            let known = readers.entry(*leaf).or_default();
+            known.extend(units.iter().filter(|unit| !known.contains(unit)).copied().collect::<Vec<_>>());
+        }
+        for reader in units {
             let makers: Vec<usize> = recipe.leaves.iter().filter_map(|&leaf| self.maker(leaf)).collect();
             self.units[reader].before.extend(makers);
             if let Body::Fused(cluster) | Body::Contract(_, cluster) = &mut self.units[reader].body {

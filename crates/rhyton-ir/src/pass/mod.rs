@@ -8,8 +8,10 @@ mod composites;
 mod constants;
 mod dead_code;
 mod flatten;
+mod fold_scales;
 mod prune;
 mod scan_sums;
+mod split_steady;
 mod subexpressions;
 
 use std::sync::{Arc, OnceLock};
@@ -19,7 +21,9 @@ pub use composites::{Capabilities, inline_composites};
 pub use constants::fold_constants;
 pub use dead_code::eliminate_dead_code;
 pub use flatten::{flatten, open_remat};
+pub use fold_scales::fold_scales;
 pub use scan_sums::hoist_sums;
+pub use split_steady::{Split, split_steady};
 pub use subexpressions::eliminate_common_subexpressions;
 
 use crate::error::Result;

@@ -160,9 +160,10 @@ pub(crate) fn f64_sum(isa: Isa) -> Sum<f64> {
 }
 
 /// A phase of a convolution whose channels see only themselves.
-pub(crate) struct Channels<'g> {
-    g: &'g ConvGeometry,
-    phase: &'g [Phase; 3],
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Channels {
+    g: ConvGeometry,
+    phase: [Phase; 3],
     channels: usize,
     /// Images that are summed over, and elements between them.
     sums: usize,
@@ -180,9 +181,9 @@ impl<T> Default for Partial<T> {
     }
 }
 
-impl<'g> Channels<'g> {
+impl Channels {
     /// If that is what it is, and channels are neighbours in all operands.
-    pub(crate) fn new(g: &'g ConvGeometry, phase: &'g [Phase; 3]) -> Option<Channels<'g>> {
+    pub(crate) fn new(g: &ConvGeometry, phase: &[Phase; 3]) -> Option<Channels> {
         let groups = g.feature_groups * g.batch_groups;
         if groups == 1 || g.out_features != groups || g.rhs_strides.batch != 1 || g.out_strides.feature != 1 {
             return None;
@@ -195,7 +196,7 @@ impl<'g> Channels<'g> {
             _ => return None,
         };
         let (lhs_sum, rhs_sum) = (g.lhs_strides.feature, g.rhs_strides.feature);
-        Some(Channels { g, phase, channels: groups, sums, lhs_sum, rhs_sum, batch })
+        Some(Channels { g: *g, phase: *phase, channels: groups, sums, lhs_sum, rhs_sum, batch })
     }
 
     /// Computes the phase.
@@ -330,7 +331,7 @@ impl<'g> Channels<'g> {
         at: [usize; 3],
         tap: [usize; 2],
     ) -> Option<Taps<T>> {
-        let g = self.g;
+        let g = &self.g;
         let mut from = b as isize * g.lhs_strides.batch * isize::from(self.sums == 1) + i as isize * self.lhs_sum;
         let mut kernel = i as isize * self.rhs_sum;
         let [first, last] = {
@@ -361,7 +362,7 @@ impl<'g> Channels<'g> {
     }
 
     fn check(&self, lhs: usize, rhs: usize, out: usize) {
-        let g = self.g;
+        let g = &self.g;
         let reach = |dims: [(usize, isize); 5], len: usize, name: &str| {
             if dims.iter().any(|dim| dim.0 == 0) {
                 return;

@@ -13,14 +13,17 @@
 //! Convolutions in which each channel sees only itself have kernels of their own, see `channelwise`.
 
 pub(crate) mod channelwise;
+mod product;
 #[cfg(test)]
 mod tests;
 
 use rhyton_ir::op::Convolution;
 
 use crate::isa::Isa;
-use crate::kernels::gemm::{Axis, BatchDim, Dim, Elements, Epilogue, Gemm, Out, Real, Rhs, Space, View, gemm};
+use crate::kernels::gemm::{Elements, Epilogue, Real};
 use crate::pool::Pool;
+use channelwise::Channels;
+use product::Product;
 
 /// Elements between neighbours along the axes of an operand: batch, feature and space for the images and the result;
 /// output feature, input feature and space for the kernel.
@@ -190,10 +193,109 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
-///
-/// The rows of a [`Tile`](crate::kernels::gemm::Tile) are output positions in the order of their strides, of one phase
-/// (see the module): use its offsets. A batch of it is a group.
+/// The right operand.
+#[derive(Clone, Copy, Debug)]
+pub enum Kernel<'a, T> {
+    /// As it is.
+    Elements(Elements<'a, T>),
+    /// What [`ConvPlan::pack`] has made of it.
+    Packed(&'a [T]),
+}
+
+/// How a convolution is computed; everything about it that sizes and strides tell.
+#[derive(Clone, Debug)]
+pub struct ConvPlan {
+    geometry: ConvGeometry,
+    phases: Vec<PhaseKernel>,
+}
+
+/// A phase, as a matrix product, and if its channels see only themselves and it is not of 16-bit floats in another way.
+#[derive(Clone, Copy, Debug)]
+struct PhaseKernel {
+    product: Product,
+    channels: Option<Channels>,
+}
+
+impl ConvPlan {
+    /// A convolution of this geometry.
+    ///
+    /// # Panics
+    /// If the geometry is inconsistent.
+    pub fn new(g: &ConvGeometry) -> ConvPlan {
+        g.check();
+        let mut all = Vec::new();
+        if g.out_len() > 0 {
+            let axes = [phases(g, 0), phases(g, 1), phases(g, 2)];
+            for z in &axes[0] {
+                for y in &axes[1] {
+                    for x in &axes[2] {
+                        let phase = [*z, *y, *x];
+                        let (product, channels) = (Product::new(g, &phase), Channels::new(g, &phase));
+                        all.push(PhaseKernel { product, channels });
+                    }
+                }
+            }
+        }
+        ConvPlan { geometry: *g, phases: all }
+    }
+
+    /// The sizes and strides.
+    pub fn geometry(&self) -> &ConvGeometry {
+        &self.geometry
+    }
+
+    /// The elements that [`ConvPlan::pack`] needs at most; `None` if the kernel is read as it is.
+    pub fn packed(&self) -> Option<usize> {
+        match &self.phases[..] {
+            [PhaseKernel { product, channels: None }] if self.geometry.lhs_dilation == [1; 3] => product.packed(),
+            _ => None,
+        }
+    }
+
+    /// Makes of a kernel, which stays the same for many runs, what they read.
+    ///
+    /// # Panics
+    /// If [`ConvPlan::packed`] gives none or more elements than `memory` has, or the machine lacks `isa`.
+    pub fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: Elements<'_, T>, memory: &mut [T]) {
+        assert!(self.packed().is_some_and(|len| len <= memory.len()), "the convolution reads its kernel as it is");
+        self.phases[0].product.pack(pool, isa, rhs, memory);
+    }
+
+    /// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
+    ///
+    /// The rows of a [`Tile`](crate::kernels::gemm::Tile) are output positions in the order of their strides, of one
+    /// phase (see the module): use its offsets. A batch of it is a group.
+    ///
+    /// # Safety
+    /// As [`Out::from_raw`](crate::kernels::gemm::Out::from_raw).
+    ///
+    /// # Panics
+    /// If an operand reaches outside its buffer, or the machine lacks `isa`.
+    #[expect(clippy::too_many_arguments, reason = "a convolution, and where it goes")]
+    pub unsafe fn run<T: Real>(
+        &self,
+        pool: &Pool,
+        isa: Isa,
+        lhs: Elements<'_, T>,
+        rhs: Kernel<'_, T>,
+        out: *mut T,
+        out_len: usize,
+        epilogue: Option<Epilogue<'_, T>>,
+    ) {
+        for phase in &self.phases {
+            match (lhs, rhs, &phase.channels) {
+                (Elements::Native(lhs), Kernel::Elements(Elements::Native(rhs)), Some(channels)) => {
+                    // SAFETY: the caller's promise.
+                    unsafe { channels.run(pool, isa, lhs, rhs, out, out_len, epilogue) };
+                }
+                // SAFETY: the caller's promise.
+                _ => unsafe { phase.product.run(pool, isa, lhs, rhs, out, out_len, epilogue) },
+            }
+        }
+    }
+}
+
+/// A single convolution, see [`ConvPlan::run`].
 ///
 /// # Panics
 /// If the geometry is inconsistent, reaches outside a buffer, or the machine lacks `isa`.
@@ -206,135 +308,7 @@ pub fn convolution<T: Real>(
     out: &mut [T],
     epilogue: Option<Epilogue<'_, T>>,
 ) {
+    let (data, len) = (out.as_mut_ptr(), out.len());
     // SAFETY: `out` is borrowed for as long as the call.
-    unsafe { convolution_raw(pool, isa, geometry, lhs, rhs, out.as_mut_ptr(), out.len(), epilogue) }
-}
-
-/// As [`convolution`], for a result that the epilogue also reaches by other ways.
-///
-/// # Safety
-/// As [`Out::from_raw`].
-///
-/// # Panics
-/// As [`convolution`].
-#[expect(clippy::too_many_arguments, reason = "a convolution, and where it goes")]
-pub unsafe fn convolution_raw<T: Real>(
-    pool: &Pool,
-    isa: Isa,
-    g: &ConvGeometry,
-    lhs: Elements<'_, T>,
-    rhs: Elements<'_, T>,
-    out: *mut T,
-    out_len: usize,
-    epilogue: Option<Epilogue<'_, T>>,
-) {
-    g.check();
-    if g.out_len() == 0 {
-        return;
-    }
-    let axes = [phases(g, 0), phases(g, 1), phases(g, 2)];
-    for z in &axes[0] {
-        for y in &axes[1] {
-            for x in &axes[2] {
-                let phase = [*z, *y, *x];
-                if let (Elements::Native(lhs), Elements::Native(rhs)) = (lhs, rhs)
-                    && let Some(channels) = channelwise::Channels::new(g, &phase)
-                {
-                    // SAFETY: the caller's promise.
-                    unsafe { channels.run(pool, isa, lhs, rhs, out, out_len, epilogue) };
-                } else {
-                    // SAFETY: the caller's promise.
-                    unsafe { phase_gemm(pool, isa, g, &phase, lhs, rhs, out, out_len, epilogue) };
-                }
-            }
-        }
-    }
-}
-
-/// One phase as a matrix product.
-///
-/// # Safety
-/// As [`convolution_raw`].
-#[expect(clippy::too_many_arguments, reason = "as `convolution_raw`")]
-unsafe fn phase_gemm<T: Real>(
-    pool: &Pool,
-    isa: Isa,
-    g: &ConvGeometry,
-    phase: &[Phase; 3],
-    lhs: Elements<'_, T>,
-    rhs: Elements<'_, T>,
-    out: *mut T,
-    out_len: usize,
-    epilogue: Option<Epilogue<'_, T>>,
-) {
-    let groups = g.feature_groups * g.batch_groups;
-    let (ic, oc, batch) = (g.in_features / g.feature_groups, g.out_features / groups, g.batch / g.batch_groups);
-    // Output positions: strides in the result and in the images.
-    let steps = |d: usize, step: i64| {
-        let mut steps = [0; 3];
-        steps[d] = step as i32;
-        steps
-    };
-    let mut rows = vec![(g.out_strides.batch, Dim::plain(batch, g.lhs_strides.batch))];
-    // Taps and input features: strides in the images and in the kernel.
-    let mut cols = vec![(g.lhs_strides.feature, Dim::plain(ic, g.lhs_strides.feature), g.rhs_strides.feature)];
-    let (mut rhs_offset, mut out_offset) = (0, 0);
-    for d in 0..3 {
-        let Phase { out: o, tap, .. } = phase[d];
-        let out_stride = o.step as isize * g.out_strides.spatial[d];
-        rows.push((out_stride, Dim { size: o.count, stride: 0, steps: steps(d, phase[d].out_step) }));
-        out_offset += o.first as isize * g.out_strides.spatial[d];
-        let forward = g.rhs_strides.spatial[d];
-        let rhs_stride = if g.reversed[d] { -forward } else { forward };
-        rhs_offset += tap.first as isize * rhs_stride;
-        rhs_offset += if g.reversed[d] { (g.kernel[d] as isize - 1) * forward } else { 0 };
-        let move_by = phase[d].tap_step as isize * g.lhs_strides.spatial[d];
-        let dim = Dim { size: tap.count, stride: 0, steps: steps(d, phase[d].tap_step) };
-        cols.push((move_by, dim, rhs_stride * tap.step as isize));
-    }
-    rows.sort_by_key(|&(stride, dim)| (dim.size == 1, -stride));
-    cols.sort_by_key(|&(stride, dim, _)| (dim.size == 1, -stride));
-    let space = Space {
-        origin: std::array::from_fn(|d| phase[d].at as i32),
-        extent: std::array::from_fn(|d| g.image[d] as i32),
-        strides: g.lhs_strides.spatial,
-    };
-    let taps = |f: &dyn Fn(&(isize, Dim, isize)) -> Dim| Axis::new(&cols.iter().map(f).collect::<Vec<_>>());
-    let image = |rows: &[(isize, Dim)]| {
-        let rows = Axis::new(&rows.iter().map(|&(_, dim)| dim).collect::<Vec<_>>());
-        View::new(lhs, 0, rows, taps(&|&(_, dim, _)| dim), space)
-    };
-    let kernel_rows = taps(&|&(_, dim, stride)| Dim::plain(dim.size, stride));
-    let kernel = View::new(rhs, rhs_offset, kernel_rows, Axis::plain(oc, g.rhs_strides.batch), Space::NONE);
-    let positions = |rows: &[(isize, Dim)]| {
-        Axis::new(&rows.iter().map(|&(stride, dim)| Dim::plain(dim.size, stride)).collect::<Vec<_>>())
-    };
-    let group =
-        if g.feature_groups > 1 { ic as isize * g.lhs_strides.feature } else { batch as isize * g.lhs_strides.batch };
-    let group = BatchDim {
-        size: groups,
-        a: group,
-        b: oc as isize * g.rhs_strides.batch,
-        c: oc as isize * g.out_strides.feature,
-    };
-    let out_offset = out_offset as usize;
-    if g.out_strides.feature != 1 && oc > 1 {
-        // Features are apart but positions may be neighbours (NCHW): then the transposed product, image by image.
-        let inner: Vec<_> = rows.iter().copied().filter(|&(_, dim)| dim.steps != [0; 3]).collect();
-        let pixels = positions(&inner);
-        if pixels.uniform_stride() == Some(1) {
-            let image_batch = BatchDim { size: batch, a: 0, b: g.lhs_strides.batch, c: g.out_strides.batch };
-            let batch = [BatchDim { a: group.b, b: group.a, ..group }, image_batch];
-            // SAFETY: the caller's promise.
-            let c = unsafe {
-                Out::from_raw(out, out_len, out_offset, Axis::plain(oc, g.out_strides.feature), pixels.len(), 1)
-            };
-            let (a, b) = (kernel.transposed(), Rhs::View(image(&inner).transposed()));
-            return gemm(pool, isa, &Gemm { a, b, c, batch: &batch, accumulate: false, epilogue });
-        }
-    }
-    // SAFETY: the caller's promise.
-    let c = unsafe { Out::from_raw(out, out_len, out_offset, positions(&rows), oc, g.out_strides.feature) };
-    let (a, b) = (image(&rows), Rhs::View(kernel));
-    gemm(pool, isa, &Gemm { a, b, c, batch: &[group], accumulate: false, epilogue });
+    unsafe { ConvPlan::new(geometry).run(pool, isa, lhs, Kernel::Elements(rhs), data, len, epilogue) }
 }

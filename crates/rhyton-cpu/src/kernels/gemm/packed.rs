@@ -114,24 +114,24 @@ impl<'a, T: Real> Packed<'a, T> {
         k * n.next_multiple_of(MOST_LANES)
     }
 
-    /// Packs `b` into `memory`.
+    /// Packs `b`, for each of the batches that are `stride` elements apart, into `memory`.
     ///
     /// # Panics
-    /// If `b` reaches outside its buffer, or `memory` is shorter than [`Packed::most`].
-    pub fn pack(pool: &Pool, isa: Isa, b: View<T>, memory: &mut [T]) {
-        b.check(std::iter::empty(), "b");
+    /// If `b` reaches outside its buffer, or `memory` is shorter than [`Packed::most`] for each batch.
+    pub fn pack(pool: &Pool, isa: Isa, b: View<T>, (batches, stride): (usize, isize), memory: &mut [T]) {
+        b.check([(batches, stride)].into_iter(), "b");
         let (k, n) = b.shape();
         let cut = Cut::new(T::kernels(isa), k, n);
-        pack_all(pool, isa, &b, &cut, 1, &|_| 0, &mut memory[..cut.len()]);
+        pack_all(pool, isa, &b, &cut, batches, &|i| i as isize * stride, &mut memory[..cut.len() * batches]);
     }
 
-    /// What [`Packed::pack`] has put into `memory` for a matrix of that shape.
+    /// What [`Packed::pack`] has put into `memory` for matrices of that shape.
     ///
     /// # Panics
-    /// If `memory` is shorter than [`Packed::most`].
-    pub fn of(isa: Isa, (k, n): (usize, usize), memory: &'a [T]) -> Packed<'a, T> {
+    /// If `memory` is shorter than [`Packed::most`] for each batch.
+    pub fn of(isa: Isa, (k, n): (usize, usize), batches: usize, memory: &'a [T]) -> Packed<'a, T> {
         let cut = Cut::new(T::kernels(isa), k, n);
-        Packed { data: &memory[..cut.len()], cut, batches: 1, isa }
+        Packed { data: &memory[..cut.len() * batches], cut, batches, isa }
     }
 
     /// K and N.
