@@ -114,16 +114,21 @@ impl Workload {
         Ok((model, Data::new(x, y)))
     }
 
+    /// Trains for an epoch, or predicts.
+    fn run(&self, model: &Model, data: &Data) -> Result<()> {
+        match self.task {
+            Task::Train => model.fit(data, Fit::new().batch_size(self.batch).verbose(0)).map(drop),
+            Task::Infer => model.predict_with(data, Predict::new().batch_size(self.batch)).map(drop),
+        }
+    }
+
     /// Times epochs of `fit`, or calls of `predict_on_batch`, as the peers do.
     ///
     /// # Errors
     /// If the model cannot be trained or applied.
     pub fn time(&self) -> Result<Timing> {
         let (model, data) = self.prepare()?;
-        let run = || match self.task {
-            Task::Train => model.fit(&data, Fit::new().batch_size(self.batch).verbose(0)).map(drop),
-            Task::Infer => model.predict_with(&data, Predict::new().batch_size(self.batch)).map(drop),
-        };
+        let run = || self.run(&model, &data);
         run()?;
         let mut times = Vec::with_capacity(self.task.runs());
         for _ in 0..self.task.runs() {

@@ -1,4 +1,4 @@
-//! Where the time of training steps goes, kernel by kernel.
+//! Where the time of a workload goes, kernel by kernel.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use rhyton::ir::backend::{Backend, Peaks, StepProfile};
 use rhyton::ir::profile::{Profiler, RunProfile};
 use rhyton::prelude::*;
 
-use crate::Workload;
+use crate::{Task, Workload};
 
-/// Where the time of an epoch went.
+/// Where the time of an epoch, or of a few calls, went.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Training steps of the epoch.
+    /// Training steps of the epoch, or calls.
     pub steps: usize,
-    /// Wall-clock seconds of the epoch.
+    /// Wall-clock seconds of all of it.
     pub seconds: f64,
     /// Every program that ran, with every step of it, in order of time.
     pub runs: Vec<RunProfile>,
@@ -40,7 +40,7 @@ pub struct KernelTime {
 }
 
 impl Workload {
-    /// Trains for one epoch, after another that is not counted, and profiles all that runs.
+    /// Trains for one epoch, or predicts a few batches, after another time that is not counted, and profiles all that runs.
     ///
     /// # Errors
     /// If the model cannot be trained.
@@ -56,13 +56,13 @@ impl Workload {
 
     fn profile_with(&self, profiler: &Profiler, peaks: Option<Peaks>) -> Result<Profile> {
         let (model, data) = self.prepare()?;
-        let epoch = || model.fit(&data, Fit::new().batch_size(self.batch).verbose(0));
-        epoch()?;
+        let (run, repeats) = (|| self.run(&model, &data), if self.task == Task::Train { 1 } else { 5 });
+        run()?;
         profiler.take();
         let start = Instant::now();
-        epoch()?;
+        (0..repeats).try_for_each(|_| run())?;
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Profile { steps: self.steps, seconds, runs: profiler.take(), peaks })
+        Ok(Profile { steps: self.steps * repeats, seconds, runs: profiler.take(), peaks })
     }
 }
 

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rhyton_cpu::isa::Isa;
-use rhyton_cpu::kernels::conv::{ConvGeometry, convolution};
+use rhyton_cpu::kernels::conv::{ConvGeometry, ConvPlan, Kernel, convolution};
 use rhyton_cpu::kernels::gemm::{Gemm, Out, PackedB, Rhs, View, gemm};
 use rhyton_cpu::kernels::math::{apply_binary, apply_unary};
 use rhyton_cpu::kernels::reduce::reduce;
@@ -45,6 +45,10 @@ fn main() {
         ("resnet", 32, 32, 16, 16, 3),
         ("resnet", 32, 16, 64, 64, 3),
         ("resnet", 8, 14, 256, 256, 3),
+        ("one image", 1, 56, 64, 64, 3),
+        ("one image", 1, 28, 128, 128, 3),
+        ("one image", 1, 14, 256, 256, 3),
+        ("one image", 1, 14, 256, 1024, 1),
         ("pointwise", 8, 28, 128, 256, 1),
         ("stem", 4, 224, 3, 64, 7),
     ] {
@@ -128,6 +132,17 @@ impl Bench {
             self.report(&size, flops, || {
                 convolution(&self.pool, self.isa, &geometry, x[..].into(), w[..].into(), &mut out, None);
             });
+            let plan = ConvPlan::new(&geometry);
+            if let Some(len) = plan.packed::<f32>(true).filter(|_| what == "forward") {
+                let mut memory = vec![0f32; len];
+                plan.pack(&self.pool, self.isa, w[..].into(), &mut memory);
+                let (data, len) = (out.as_mut_ptr(), out.len());
+                self.report(&format!("{size} packed"), flops, || {
+                    let kernel = Kernel::Packed(&memory[..]);
+                    // SAFETY: the result is this loop's alone.
+                    unsafe { plan.run(&self.pool, self.isa, x[..].into(), kernel, data, len, None) };
+                });
+            }
         };
         run("forward", &forward, image, kernel, false);
         let far = (k - 1 - k / 2) as i64;

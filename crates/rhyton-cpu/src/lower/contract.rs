@@ -350,7 +350,11 @@ impl Convolve {
 
 impl Convolve {
     fn packed_len(&self) -> usize {
-        self.convolution.packed().unwrap_or(0)
+        match self.out.dtype {
+            DType::F64 => self.convolution.packed::<f64>(true),
+            dtype => self.convolution.packed::<f32>(dtype == DType::F32),
+        }
+        .unwrap_or(0)
     }
 
     fn pack<T: Real + Element>(&self, cx: &Context, slot: Slot) {

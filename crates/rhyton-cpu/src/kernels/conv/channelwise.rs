@@ -4,7 +4,8 @@
 //! `out[b, o, g] = Σ lhs[b, i, o + k, g] · rhs[i, k, g]` over taps `k` and, in the gradient of the kernel, over the images
 //! `i` (then the output positions are the taps of the original). Vectors run over the channels `g`, up to four at a time
 //! in registers. The taps that lie inside the image along the innermost axis form a run of evenly spaced vectors; the
-//! runs of a position are collected and handed to the inner loop together.
+//! runs of a position are collected and handed to the inner loop together. Neighbouring positions of a row all of whose
+//! taps lie inside are computed four at a time, so that each weight is loaded once for four.
 //!
 //! The gradient of a kernel has few positions and sums over all pixels. It goes over the images row by row, so that a
 //! row stays in cache for all positions; groups of images, as many for any number of threads, sum into buffers of their
@@ -21,6 +22,8 @@ use crate::kernels::gemm::{Epilogue, Real, Shared, Tile};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
 
+/// Positions of a row that are computed together.
+const TOGETHER: usize = 4;
 /// The most runs that a position may have: more, and it counts as a long sum.
 const RUNS: usize = 64;
 /// Groups of images of a long sum.
@@ -104,58 +107,152 @@ unsafe fn sum<S: Simd<T: Real>>(
     }
 }
 
-macro_rules! entry {
-    ($name:ident, $simd:ty, $t:ty $(, $feature:literal)?) => {
+/// Steps of a row of positions, in elements.
+#[derive(Clone, Copy)]
+pub(crate) struct RowSteps {
+    /// Between taps, in both operands.
+    taps: (isize, isize),
+    /// Between positions, in the images and in the result.
+    positions: (isize, isize),
+}
+
+/// Puts the sums of products of `channels` channels at [`TOGETHER`] neighbouring positions into `out`; the taps are those of
+/// the first.
+///
+/// # Safety
+/// As [`Sum`], for every position.
+pub(crate) type Together<T> = unsafe fn(taps: &[Taps<T>], steps: RowSteps, channels: usize, out: *mut T);
+
+/// # Safety
+/// As [`Together`], for `NV · LANES` channels from `first`.
+#[inline(always)]
+unsafe fn block<S: Simd, const NV: usize>(taps: &[Taps<S::T>], steps: RowSteps, first: usize, out: *mut S::T) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; TOGETHER];
+        for tap in taps {
+            let (mut lhs, mut rhs) = (tap.lhs.add(first), tap.rhs.add(first));
+            for _ in 0..tap.count {
+                let mut weights = [S::zero(); NV];
+                for v in 0..NV {
+                    weights[v] = S::load(rhs.add(v * S::LANES));
+                }
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    let lhs = lhs.offset(p as isize * steps.positions.0);
+                    for v in 0..NV {
+                        acc[v] = S::mul_add(S::load(lhs.add(v * S::LANES)), weights[v], acc[v]);
+                    }
+                }
+                lhs = lhs.wrapping_offset(steps.taps.0);
+                rhs = rhs.wrapping_offset(steps.taps.1);
+            }
+        }
+        for (p, acc) in acc.into_iter().enumerate() {
+            let out = out.offset(p as isize * steps.positions.1).add(first);
+            for v in 0..NV {
+                S::store(out.add(v * S::LANES), acc[v]);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`Together`].
+#[inline(always)]
+unsafe fn together<S: Simd<T: Real>>(taps: &[Taps<S::T>], steps: RowSteps, channels: usize, out: *mut S::T) {
+    let mut first = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while channels - first >= 4 * S::LANES {
+            block::<S, 4>(taps, steps, first, out);
+            first += 4 * S::LANES;
+        }
+        while channels - first >= S::LANES {
+            block::<S, 1>(taps, steps, first, out);
+            first += S::LANES;
+        }
+        for p in 0..TOGETHER as isize {
+            for channel in first..channels {
+                let mut acc = S::T::ZERO;
+                for tap in taps {
+                    let (lhs, rhs) = (tap.lhs.offset(p * steps.positions.0).add(channel), tap.rhs.add(channel));
+                    for i in 0..tap.count as isize {
+                        acc = acc + *lhs.offset(i * steps.taps.0) * *rhs.offset(i * steps.taps.1);
+                    }
+                }
+                *out.offset(p * steps.positions.1).add(channel) = acc;
+            }
+        }
+    }
+}
+
+/// The kernels of an instruction set.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernels<T> {
+    sum: Sum<T>,
+    together: Together<T>,
+}
+
+macro_rules! entries {
+    ($sum:ident, $together:ident, $simd:ty, $t:ty $(, $feature:literal)?) => {
         /// # Safety
         /// As [`Sum`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $name(taps: &[Taps<$t>], steps: (isize, isize), channels: usize, out: *mut $t, fresh: bool) {
+        unsafe fn $sum(taps: &[Taps<$t>], steps: (isize, isize), channels: usize, out: *mut $t, fresh: bool) {
             // SAFETY: the caller's promise.
             unsafe { sum::<$simd>(taps, steps, channels, out, fresh) }
+        }
+
+        /// # Safety
+        /// As [`Together`].
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn $together(taps: &[Taps<$t>], steps: RowSteps, channels: usize, out: *mut $t) {
+            // SAFETY: the caller's promise.
+            unsafe { together::<$simd>(taps, steps, channels, out) }
         }
     };
 }
 
-entry!(plain_f32, Plain<f32>, f32);
-entry!(plain_f64, Plain<f64>, f64);
+entries!(plain_f32, plain_f32_together, Plain<f32>, f32);
+entries!(plain_f64, plain_f64_together, Plain<f64>, f64);
 #[cfg(target_arch = "x86_64")]
-entry!(avx2_f32, Avx2F32, f32, "avx2,fma");
+entries!(avx2_f32, avx2_f32_together, Avx2F32, f32, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-entry!(avx2_f64, Avx2F64, f64, "avx2,fma");
+entries!(avx2_f64, avx2_f64_together, Avx2F64, f64, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-entry!(avx512_f32, Avx512F32, f32, "avx512f,avx512vl,avx512dq,avx512bw");
+entries!(avx512_f32, avx512_f32_together, Avx512F32, f32, "avx512f,avx512vl,avx512dq,avx512bw");
 #[cfg(target_arch = "x86_64")]
-entry!(avx512_f64, Avx512F64, f64, "avx512f,avx512vl,avx512dq,avx512bw");
+entries!(avx512_f64, avx512_f64_together, Avx512F64, f64, "avx512f,avx512vl,avx512dq,avx512bw");
 #[cfg(target_arch = "aarch64")]
-entry!(neon_f32, NeonF32, f32, "neon");
+entries!(neon_f32, neon_f32_together, NeonF32, f32, "neon");
 #[cfg(target_arch = "aarch64")]
-entry!(neon_f64, NeonF64, f64, "neon");
+entries!(neon_f64, neon_f64_together, NeonF64, f64, "neon");
 
-/// The kernel for `f32`.
-pub(crate) fn f32_sum(isa: Isa) -> Sum<f32> {
+/// The kernels for `f32`.
+pub(crate) fn f32_kernels(isa: Isa) -> Kernels<f32> {
     assert!(isa.is_available(), "this machine lacks {isa}");
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512_f32,
+        Isa::Avx512 => Kernels { sum: avx512_f32, together: avx512_f32_together },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => avx2_f32,
+        Isa::Avx2 => Kernels { sum: avx2_f32, together: avx2_f32_together },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon_f32,
-        _ => plain_f32,
+        Isa::Neon => Kernels { sum: neon_f32, together: neon_f32_together },
+        _ => Kernels { sum: plain_f32, together: plain_f32_together },
     }
 }
 
-/// The kernel for `f64`.
-pub(crate) fn f64_sum(isa: Isa) -> Sum<f64> {
+/// The kernels for `f64`.
+pub(crate) fn f64_kernels(isa: Isa) -> Kernels<f64> {
     assert!(isa.is_available(), "this machine lacks {isa}");
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => avx512_f64,
+        Isa::Avx512 => Kernels { sum: avx512_f64, together: avx512_f64_together },
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => avx2_f64,
+        Isa::Avx2 => Kernels { sum: avx2_f64, together: avx2_f64_together },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => neon_f64,
-        _ => plain_f64,
+        Isa::Neon => Kernels { sum: neon_f64, together: neon_f64_together },
+        _ => Kernels { sum: plain_f64, together: plain_f64_together },
     }
 }
 
@@ -218,7 +315,7 @@ impl Channels {
         epilogue: Option<Epilogue<'_, T>>,
     ) {
         self.check(lhs.len(), rhs.len(), out_len);
-        let kernel = T::channel_sum(isa);
+        let kernels = T::channelwise(isa);
         let [z, y, x] = self.phase.map(|phase| phase.out.count);
         let rows = self.batch * z * y;
         let taps: usize = self.phase[..2].iter().map(|phase| phase.tap.count).product();
@@ -236,9 +333,13 @@ impl Channels {
             }
         };
         if self.sums * taps <= RUNS {
+            let inside = self.inside();
+            let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
+            let row_steps = RowSteps { taps: self.steps(), positions: (along, step) };
             let task = |row: usize| {
                 let mut collected = [Taps { lhs: lhs.as_ptr(), rhs: rhs.as_ptr(), count: 0 }; RUNS];
-                for column in 0..x {
+                let mut column = 0;
+                while column < x {
                     let position = [row / y % z, row % y, column];
                     let mut count = 0;
                     for i in 0..self.sums {
@@ -251,8 +352,17 @@ impl Channels {
                         }
                     }
                     let at = row_start(row) as isize + column as isize * step;
+                    let (taps, to) = (&collected[..count], out.get().wrapping_offset(at));
                     // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
-                    unsafe { kernel(&collected[..count], self.steps(), self.channels, out.get().offset(at), true) };
+                    unsafe {
+                        if inside.contains(&column) && column + TOGETHER <= inside.end {
+                            (kernels.together)(taps, row_steps, self.channels, to);
+                            column += TOGETHER;
+                        } else {
+                            (kernels.sum)(taps, row_steps.taps, self.channels, to, true);
+                            column += 1;
+                        }
+                    }
                 }
                 finish(row);
             };
@@ -281,7 +391,7 @@ impl Channels {
                             let Some(found) = self.taps(lhs, rhs, (row / y / z, i), at, tap) else { continue };
                             let to = to.wrapping_add(position * self.channels);
                             // SAFETY: as above.
-                            unsafe { kernel(&[found], self.steps(), self.channels, to, false) };
+                            unsafe { (kernels.sum)(&[found], self.steps(), self.channels, to, false) };
                         }
                     }
                 }
@@ -313,6 +423,16 @@ impl Channels {
                 (o.first + position[d] * o.step) as isize * self.g.out_strides.spatial[d]
             })
             .sum()
+    }
+
+    /// The positions of a row all of whose taps lie inside the image along that axis.
+    fn inside(&self) -> std::ops::Range<usize> {
+        let p = &self.phase[2];
+        let reach = (p.tap.count as i64 - 1).max(0) * p.tap_step;
+        let first = (-p.at).max(0).div_euclid(p.out_step) + i64::from((-p.at).max(0) % p.out_step != 0);
+        let last = (self.g.image[2] as i64 - 1 - reach - p.at).div_euclid(p.out_step);
+        let end = (last + 1).clamp(0, p.out.count as i64) as usize;
+        (first as usize).min(end)..end
     }
 
     /// Elements between neighbouring taps along the innermost axis.

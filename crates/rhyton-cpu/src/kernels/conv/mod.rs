@@ -16,6 +16,7 @@ pub(crate) mod channelwise;
 mod product;
 #[cfg(test)]
 mod tests;
+pub(crate) mod winograd;
 
 use rhyton_ir::op::Convolution;
 
@@ -24,6 +25,7 @@ use crate::kernels::gemm::{Elements, Epilogue, Real};
 use crate::pool::Pool;
 use channelwise::Channels;
 use product::Product;
+use winograd::Winograd;
 
 /// Elements between neighbours along the axes of an operand: batch, feature and space for the images and the result;
 /// output feature, input feature and space for the kernel.
@@ -209,11 +211,12 @@ pub struct ConvPlan {
     phases: Vec<PhaseKernel>,
 }
 
-/// A phase, as a matrix product, and if its channels see only themselves and it is not of 16-bit floats in another way.
+/// A phase as a matrix product, and in the other ways in which it can be computed if it is not of 16-bit floats.
 #[derive(Clone, Copy, Debug)]
 struct PhaseKernel {
     product: Product,
     channels: Option<Channels>,
+    winograd: Option<Winograd>,
 }
 
 impl ConvPlan {
@@ -231,7 +234,7 @@ impl ConvPlan {
                     for x in &axes[2] {
                         let phase = [*z, *y, *x];
                         let (product, channels) = (Product::new(g, &phase), Channels::new(g, &phase));
-                        all.push(PhaseKernel { product, channels });
+                        all.push(PhaseKernel { product, channels, winograd: Winograd::new(g) });
                     }
                 }
             }
@@ -244,10 +247,12 @@ impl ConvPlan {
         &self.geometry
     }
 
-    /// The elements that [`ConvPlan::pack`] needs at most; `None` if the kernel is read as it is.
-    pub fn packed(&self) -> Option<usize> {
+    /// The elements that [`ConvPlan::pack`] needs at most, for operands of type `T` if `native`, else of 16-bit floats;
+    /// `None` if the kernel is read as it is.
+    pub fn packed<T: Real>(&self, native: bool) -> Option<usize> {
         match &self.phases[..] {
-            [PhaseKernel { product, channels: None }] if self.geometry.lhs_dilation == [1; 3] => product.packed(),
+            [PhaseKernel { winograd: Some(winograd), .. }] if native && T::HAS_WINOGRAD => Some(winograd.packed()),
+            [PhaseKernel { product, channels: None, .. }] if self.geometry.lhs_dilation == [1; 3] => product.packed(),
             _ => None,
         }
     }
@@ -257,8 +262,13 @@ impl ConvPlan {
     /// # Panics
     /// If [`ConvPlan::packed`] gives none or more elements than `memory` has, or the machine lacks `isa`.
     pub fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: Elements<'_, T>, memory: &mut [T]) {
-        assert!(self.packed().is_some_and(|len| len <= memory.len()), "the convolution reads its kernel as it is");
-        self.phases[0].product.pack(pool, isa, rhs, memory);
+        let native = matches!(rhs, Elements::Native(_));
+        let enough = self.packed::<T>(native).is_some_and(|len| len <= memory.len());
+        assert!(enough, "the convolution reads its kernel as it is");
+        match self.phases[0].winograd.zip(T::winograd(isa)) {
+            Some((winograd, transforms)) if native => winograd.pack(pool, isa, &transforms, rhs, memory),
+            _ => self.phases[0].product.pack(pool, isa, rhs, memory),
+        }
     }
 
     /// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
@@ -283,13 +293,29 @@ impl ConvPlan {
         epilogue: Option<Epilogue<'_, T>>,
     ) {
         for phase in &self.phases {
-            match (lhs, rhs, &phase.channels) {
-                (Elements::Native(lhs), Kernel::Elements(Elements::Native(rhs)), Some(channels)) => {
-                    // SAFETY: the caller's promise.
-                    unsafe { channels.run(pool, isa, lhs, rhs, out, out_len, epilogue) };
+            let winograd = phase.winograd.as_ref().zip(T::winograd(isa));
+            // SAFETY: the caller's promise.
+            unsafe {
+                match (lhs, rhs) {
+                    (Elements::Native(lhs), Kernel::Elements(Elements::Native(rhs))) => {
+                        if let Some(channels) = &phase.channels {
+                            channels.run(pool, isa, lhs, rhs, out, out_len, epilogue);
+                            continue;
+                        }
+                        if let Some((winograd, transforms)) = winograd.filter(|w| w.0.unpacked) {
+                            winograd.run_unpacked(pool, isa, &transforms, lhs, rhs, out, out_len, epilogue);
+                            continue;
+                        }
+                    }
+                    (Elements::Native(lhs), Kernel::Packed(packed)) => {
+                        if let Some((winograd, transforms)) = winograd {
+                            winograd.run(pool, isa, &transforms, lhs, packed, out, out_len, epilogue);
+                            continue;
+                        }
+                    }
+                    _ => {}
                 }
-                // SAFETY: the caller's promise.
-                _ => unsafe { phase.product.run(pool, isa, lhs, rhs, out, out_len, epilogue) },
+                phase.product.run(pool, isa, lhs, rhs, out, out_len, epilogue);
             }
         }
     }

@@ -25,13 +25,15 @@ use std::marker::PhantomData;
 pub(crate) use driver::FEW_ROWS;
 pub use driver::gemm;
 use micro::Kernels;
+pub(crate) use micro::{MAX_ROWS, Micro};
 use pack::Transpose8;
-pub(crate) use packed::Shared;
+pub(crate) use pack::prefetch;
+pub(crate) use packed::{Cut, Shared};
 pub use packed::{Packed, PackedB};
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
-use crate::kernels::conv::channelwise;
+use crate::kernels::conv::{channelwise, winograd};
 
 /// Steps of K between two visits to C. A panel of B of 64 columns is then 40 KiB, which with the rows of A at hand just
 /// fits the first-level cache of 48 KiB; a visit to C costs some 48 loads and stores for 160 · 24 multiplications. 320
@@ -67,7 +69,13 @@ pub trait Real:
     /// The kernels of channelwise convolutions.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is implemented here only")]
-    fn channel_sum(isa: Isa) -> channelwise::Sum<Self>;
+    fn channelwise(isa: Isa) -> channelwise::Kernels<Self>;
+    /// Whether there are transforms for convolutions of 3 × 3 windows.
+    const HAS_WINOGRAD: bool;
+    /// Those transforms.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
+    fn winograd(isa: Isa) -> Option<winograd::Transforms<Self>>;
 }
 
 #[expect(private_interfaces, reason = "see the trait")]
@@ -90,8 +98,12 @@ impl Real for f32 {
     fn dots(isa: Isa) -> dots::Dots<f32> {
         dots::f32_dots(isa)
     }
-    fn channel_sum(isa: Isa) -> channelwise::Sum<f32> {
-        channelwise::f32_sum(isa)
+    fn channelwise(isa: Isa) -> channelwise::Kernels<f32> {
+        channelwise::f32_kernels(isa)
+    }
+    const HAS_WINOGRAD: bool = true;
+    fn winograd(isa: Isa) -> Option<winograd::Transforms<f32>> {
+        Some(winograd::f32_transforms(isa))
     }
 }
 
@@ -111,8 +123,12 @@ impl Real for f64 {
     fn dots(isa: Isa) -> dots::Dots<f64> {
         dots::f64_dots(isa)
     }
-    fn channel_sum(isa: Isa) -> channelwise::Sum<f64> {
-        channelwise::f64_sum(isa)
+    fn channelwise(isa: Isa) -> channelwise::Kernels<f64> {
+        channelwise::f64_kernels(isa)
+    }
+    const HAS_WINOGRAD: bool = false;
+    fn winograd(_: Isa) -> Option<winograd::Transforms<f64>> {
+        None
     }
 }
 
