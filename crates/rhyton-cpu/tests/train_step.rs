@@ -127,6 +127,22 @@ fn a_warm_mlp_step_allocates_nothing() {
 }
 
 #[test]
+fn a_warm_cnn_step_allocates_nothing() {
+    allocates_nothing(&support::cnn(4, 12, 5));
+    allocates_nothing(&support::cnn(8, 28, 32));
+}
+
+#[test]
+fn a_warm_lstm_step_allocates_nothing() {
+    allocates_nothing(&support::lstm(6, 7, 9, 12));
+}
+
+#[test]
+fn a_warm_transformer_step_allocates_nothing() {
+    allocates_nothing(&support::transformer(3, 10, 24, 4));
+}
+
+#[test]
 fn donated_buffers_are_the_outputs() {
     let step = support::mlp(8, 20, 10);
     let executable = compile(&step, 1);

@@ -1,11 +1,9 @@
-//! How a product is cut into tasks, and what a task does.
+//! How a product is cut into tasks. What a task does is in `block`, in `split` if K is split, or in `few_rows`.
 
-use super::dots::{COLS, ROWS};
-use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
-use super::pack::{along, prefetch, prefetch_write};
-use super::packed::{Cut, Shared, offset_of, pack_all, pack_panel};
-use super::view::{Axis, Elements, Pos, Run, Space, View};
-use super::{BLOCK_K, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
+use super::block::Scratch;
+use super::packed::{Cut, Shared, offset_of, pack_all};
+use super::view::{Axis, Elements, View};
+use super::{BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
 use crate::isa::Isa;
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -15,8 +13,6 @@ use std::marker::PhantomData;
 const SERIAL: usize = 1 << 16;
 /// Rows of A up to which B is read where it lies.
 pub(crate) const FEW_ROWS: usize = 12;
-/// Rows of A up to which elements are dot products, if both operands are contiguous along K.
-const DOT_ROWS: usize = 8;
 /// Rows of A up to which each panel of B is packed by the one task that uses it.
 const LOCAL_ROWS: usize = 192;
 /// Rows of a block of C.
@@ -117,7 +113,7 @@ fn check_out<T>(c: &Out<'_, T>, batch: &[BatchDim]) {
 
 /// How A is read.
 #[derive(Clone, Copy, Debug)]
-enum ReadA {
+pub(super) enum ReadA {
     /// Where it lies; rows whose taps along a coordinate are all inside the image read them as one run (see
     /// [`View::coarse`]).
     InPlace(Option<(usize, i32)>),
@@ -129,7 +125,7 @@ enum ReadA {
 
 /// How B is read.
 #[derive(Clone, Copy, Debug)]
-enum ReadB {
+pub(super) enum ReadB {
     /// Where it lies: elements between rows.
     InPlace(isize),
     /// Packed before the blocks of C are computed, or before the call.
@@ -138,73 +134,22 @@ enum ReadB {
     Local,
 }
 
-struct Plan<'p, 'a, T: Real> {
-    pool: &'p Pool,
-    isa: Isa,
-    p: &'p Gemm<'a, T>,
-    m: usize,
-    n: usize,
-    k: usize,
-    batches: usize,
-    cut: Cut,
-    read_a: ReadA,
-    read_b: ReadB,
-    block_m: usize,
+pub(super) struct Plan<'p, 'a, T: Real> {
+    pub(super) pool: &'p Pool,
+    pub(super) isa: Isa,
+    pub(super) p: &'p Gemm<'a, T>,
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) batches: usize,
+    pub(super) cut: Cut,
+    pub(super) read_a: ReadA,
+    pub(super) read_b: ReadB,
+    pub(super) block_m: usize,
     /// Panels of a block of C.
-    block_n: usize,
+    pub(super) block_n: usize,
     /// Chunks of K.
-    chunks: usize,
-}
-
-/// The buffers of a task.
-struct Scratch<T> {
-    a: Aligned<T>,
-    b: Aligned<T>,
-    rows: Vec<Run>,
-    row_runs: Vec<Run>,
-    k: Vec<Run>,
-    k_fine: Vec<Run>,
-    k_coarse: Vec<Run>,
-    fine: Vec<usize>,
-    coarse: Vec<usize>,
-    pointers: Vec<*const T>,
-    groups: Vec<Group<T>>,
-    c: Vec<*mut T>,
-    offsets: Vec<isize>,
-}
-
-impl<T> Default for Scratch<T> {
-    fn default() -> Self {
-        Scratch {
-            a: Aligned::default(),
-            b: Aligned::default(),
-            rows: Vec::new(),
-            row_runs: Vec::new(),
-            k: Vec::new(),
-            k_fine: Vec::new(),
-            k_coarse: Vec::new(),
-            fine: Vec::new(),
-            coarse: Vec::new(),
-            pointers: Vec::new(),
-            groups: Vec::new(),
-            c: Vec::new(),
-            offsets: Vec::new(),
-        }
-    }
-}
-
-/// Rows that a micro-kernel computes together.
-struct Group<T> {
-    kernel: MicroFn<T>,
-    /// Rows of the kernel.
-    height: usize,
-    /// The first row, within the block.
-    first: usize,
-    /// Rows that there are.
-    rows: usize,
-    /// Where its pointers start.
-    pointers: usize,
-    coarse: bool,
+    pub(super) chunks: usize,
 }
 
 /// The buffers that all tasks share.
@@ -285,7 +230,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         plan
     }
 
-    fn tasks(&self) -> usize {
+    pub(super) fn tasks(&self) -> usize {
         self.batches * self.chunks * self.m.div_ceil(self.block_m) * self.cut.panels().div_ceil(self.block_n)
     }
 
@@ -314,7 +259,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         self.p.batch.iter().filter(|dim| dim.b != 0).map(|dim| dim.size).product()
     }
 
-    fn each(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    pub(super) fn each(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         if self.batches * self.m * self.n * self.k.max(1) < SERIAL {
             (0..tasks).for_each(task);
         } else {
@@ -359,7 +304,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
     }
 
     /// Calls the epilogue for rows from `row0` at `offsets`, evenly spaced ones together.
-    fn finish(&self, batch: usize, row0: usize, cols: (usize, usize), start: isize, offsets: &[isize]) {
+    pub(super) fn finish(&self, batch: usize, row0: usize, cols: (usize, usize), start: isize, offsets: &[isize]) {
         let Some(epilogue) = self.p.epilogue else { return };
         let mut i = 0;
         while i < offsets.len() {
@@ -381,449 +326,6 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             i += more + 1;
         }
     }
-
-    /// Each task computes the part of a block of C that a chunk of K contributes; then those are added in order.
-    fn run_split(&self, b: *const T, partial: &mut Aligned<T>) {
-        let b = Shared(b.cast_mut());
-        let (m, n) = (self.m, self.n);
-        let partial = Shared(partial.get(self.batches * self.chunks * m * n).as_mut_ptr());
-        let blocks_m = m.div_ceil(self.block_m);
-        let chunk = self.cut.blocks().div_ceil(self.chunks);
-        self.each(self.tasks(), &|i| {
-            let (batch, i) = (i / (self.chunks * blocks_m), i % (self.chunks * blocks_m));
-            let (part, block_m) = (i / blocks_m, i % blocks_m);
-            let rows = (block_m * self.block_m, ((block_m + 1) * self.block_m).min(m));
-            let last = self.cut.blocks();
-            let k = ((part * chunk).min(last), ((part + 1) * chunk).min(last));
-            let c = partial.get().wrapping_add((batch * self.chunks + part) * m * n);
-            scratch::with(|s: &mut Scratch<T>| {
-                s.c.clear();
-                s.c.extend((rows.0..rows.1).map(|row| c.wrapping_add(row * n)));
-                // SAFETY: `gemm` checked the operands; each task has its own part of `partial`.
-                unsafe { self.block(s, b.get(), batch, rows, (0, self.cut.panels()), k, 1, false) }
-            });
-        });
-        let rows_a_task = (4096 / n).max(1);
-        let tasks_m = m.div_ceil(rows_a_task);
-        self.each(self.batches * tasks_m, &|i| {
-            let (batch, first) = (i / tasks_m, i % tasks_m * rows_a_task);
-            let last = (first + rows_a_task).min(m);
-            let c = &self.p.c;
-            let start = c.offset as isize + offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.c)), batch);
-            scratch::with(|s: &mut Scratch<T>| {
-                row_offsets(&c.rows, first, last, &mut s.offsets);
-                let sums = s.a.get(n);
-                for (i, offset) in s.offsets.iter().enumerate() {
-                    // SAFETY: the parts were written above and nobody writes them now; the elements of C are those of
-                    // this task alone, and `check_out` found them in the buffer.
-                    unsafe {
-                        let row = |part: usize| {
-                            let at = ((batch * self.chunks + part) * m + first + i) * n;
-                            std::slice::from_raw_parts(partial.get().wrapping_add(at), n)
-                        };
-                        sums.copy_from_slice(row(0));
-                        for part in 1..self.chunks {
-                            sums.iter_mut().zip(row(part)).for_each(|(sum, &x)| *sum = *sum + x);
-                        }
-                        for (j, &sum) in sums.iter().enumerate() {
-                            let at = c.ptr.offset(start + offset + j as isize * c.col_stride);
-                            *at = if self.p.accumulate { *at + sum } else { sum };
-                        }
-                    }
-                }
-                self.finish(batch, first, (0, n), start, &s.offsets);
-            });
-        });
-    }
-
-    /// Computes rows `m0..m1` of the panels `p0..p1`, over the blocks `k0..k1` of K, into the rows that `s.c` points at.
-    ///
-    /// # Safety
-    /// `gemm` has checked the operands; `b` is B packed if it is read so; the rows of C are this task's.
-    #[expect(clippy::too_many_arguments, reason = "ranges along M, N and K, and where to")]
-    unsafe fn block(
-        &self,
-        s: &mut Scratch<T>,
-        b: *const T,
-        batch: usize,
-        (m0, m1): (usize, usize),
-        (p0, p1): (usize, usize),
-        (k0, k1): (usize, usize),
-        col_stride: isize,
-        accumulate: bool,
-    ) {
-        let mut origin = self.p.a.origin();
-        origin.offset += offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.a)), batch);
-        if k0 == k1 && !accumulate {
-            // The sum of nothing.
-            let (first, last) = (p0 * self.cut.panel, (p1 * self.cut.panel).min(self.n));
-            for &row in &s.c {
-                // SAFETY: elements of this task's block; 0 is all zero bits in every `Real`.
-                unsafe {
-                    if col_stride == 1 {
-                        std::ptr::write_bytes(row.add(first), 0, last - first);
-                    } else {
-                        (first..last).for_each(|j| *row.offset(j as isize * col_stride) = T::ZERO);
-                    }
-                }
-            }
-        }
-        self.p.a.positions(&self.p.a.rows, m0, m1, &mut s.rows);
-        for block in k0..k1 {
-            let k = self.cut.range(block);
-            let a_step = self.prepare_a(s, origin, (m0, m1), k);
-            let add = accumulate || block > k0;
-            let mut width = 0;
-            for panel in p0..p1 {
-                if width != self.cut.width(panel) {
-                    width = self.cut.width(panel);
-                    self.point(s, origin, width, k);
-                }
-                // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
-                unsafe {
-                    let (b, b_step) = self.panel(s, b, batch, panel, block, k);
-                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, panel == p0);
-                }
-            }
-        }
-    }
-
-    /// Makes A ready for a block: copies it if it must be, else finds its runs. Returns the step along K.
-    fn prepare_a(&self, s: &mut Scratch<T>, origin: Pos, (m0, m1): (usize, usize), k: (usize, usize)) -> usize {
-        let a = &self.p.a;
-        let (m, len) = (m1 - m0, k.1 - k.0);
-        match self.read_a {
-            ReadA::InPlace(coarse) => {
-                let fine = a.fine(&a.cols);
-                a.runs(&a.cols, fine, k.0, k.1, &mut s.k_fine);
-                s.fine.clear();
-                s.fine.extend(s.k_fine.iter().map(|run| run.len));
-                if coarse.is_some() {
-                    a.runs(&a.cols, fine + 1, k.0, k.1, &mut s.k_coarse);
-                    s.coarse.clear();
-                    s.coarse.extend(s.k_coarse.iter().map(|run| run.len));
-                }
-                1
-            }
-            ReadA::Rows => {
-                a.runs(&a.cols, a.fine(&a.cols), k.0, k.1, &mut s.k_fine);
-                let ld = row_copy(len);
-                // SAFETY: `gemm` checked the bounds of `a`; the buffer has `ld` ≥ `len` elements a row.
-                unsafe { along(self.isa, a, origin, &s.rows, &s.k_fine, s.a.get(m * ld).as_mut_ptr(), ld) };
-                s.fine.clear();
-                s.fine.push(len);
-                1
-            }
-            ReadA::Columns => {
-                a.positions(&a.cols, k.0, k.1, &mut s.k);
-                a.runs(&a.rows, a.fine(&a.rows), m0, m1, &mut s.row_runs);
-                let joined = a.coarse(&a.rows);
-                if joined.is_some() {
-                    a.runs(&a.rows, a.fine(&a.rows) + 1, m0, m1, &mut s.k_coarse);
-                }
-                // Where all taps along a coordinate are inside the image, they are one run.
-                let joins = |run: &Run| {
-                    joined.is_some_and(|(d, reach)| {
-                        let at = origin.at[d] + run.pos.at[d];
-                        at >= 0 && at + reach < a.space.extent[d]
-                    })
-                };
-                let ld = m.next_multiple_of(16);
-                let mut to = s.a.get(len * ld).as_mut_ptr();
-                for part in s.k.chunk_by(|x, y| joins(x) == joins(y)) {
-                    let runs = if joins(&part[0]) { &s.k_coarse } else { &s.row_runs };
-                    // SAFETY: as above, with `ld` ≥ `m`; the parts are `len` rows of the copy together.
-                    unsafe { along(self.isa, a, origin, part, runs, to, ld) };
-                    to = to.wrapping_add(part.len() * ld);
-                }
-                s.fine.clear();
-                s.fine.push(len);
-                ld
-            }
-        }
-    }
-
-    /// Splits the rows of a block into groups for panels of `width` columns, and collects the pointers to A.
-    fn point(&self, s: &mut Scratch<T>, origin: Pos, width: usize, k: (usize, usize)) {
-        let kernels = T::kernels(self.isa).of_width(width);
-        let tallest = kernels[kernels.len() - 1].0;
-        let (fine_box, coarse_box) = (Reach::of(&s.k_fine), Reach::of(&s.k_coarse));
-        s.pointers.clear();
-        s.groups.clear();
-        let mut first = 0;
-        while first < s.rows.len() {
-            let rows = tallest.min(s.rows.len() - first);
-            let &(height, kernel) =
-                kernels.iter().find(|(height, _)| *height >= rows).expect("`rows` is at most the tallest");
-            let pointers = s.pointers.len();
-            let mut coarse = false;
-            // Rows that the kernel computes but that do not exist are the last one again.
-            let row = |i: usize| first + i.min(rows - 1);
-            match self.read_a {
-                ReadA::InPlace(joined) => {
-                    let a = &self.p.a;
-                    let data = match a.data {
-                        Elements::Native(data) => data.as_ptr(),
-                        _ => unreachable!("16-bit floats are copied"),
-                    };
-                    let inside = |(d, reach): (usize, i32)| {
-                        s.rows[first..first + rows].iter().all(|run| {
-                            let at = origin.at[d] + run.pos.at[d];
-                            at >= 0 && at + reach < a.space.extent[d]
-                        })
-                    };
-                    coarse = joined.is_some_and(inside);
-                    let runs = if coarse { &s.k_coarse } else { &s.k_fine };
-                    let near = if coarse { &coarse_box } else { &fine_box };
-                    if (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
-                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| s.rows[row(i)].pos.offset);
-                        for run in runs {
-                            let start = data.wrapping_offset(origin.offset + run.pos.offset);
-                            s.pointers.extend(offsets[..height].iter().map(|&offset| start.wrapping_offset(offset)));
-                        }
-                    } else {
-                        for run in runs {
-                            let start = origin.plus(run.pos);
-                            for i in 0..height {
-                                let pos = start.plus(s.rows[row(i)].pos);
-                                let inside = a.holds(pos.at);
-                                s.pointers.push(if inside { data.wrapping_offset(pos.offset) } else { zeros::<T>() });
-                            }
-                        }
-                    }
-                }
-                ReadA::Rows => {
-                    let ld = row_copy(k.1 - k.0);
-                    let data = s.a.view(s.rows.len() * ld).as_ptr();
-                    s.pointers.extend((0..height).map(|i| data.wrapping_add(row(i) * ld)));
-                }
-                ReadA::Columns => {
-                    let data = s.a.view(1).as_ptr();
-                    s.pointers.extend((0..height).map(|i| data.wrapping_add(row(i))));
-                }
-            }
-            s.groups.push(Group { kernel, height, first, rows, pointers, coarse });
-            first += rows;
-        }
-    }
-
-    /// The part of a panel of B that a block of K needs, and the elements between its rows.
-    ///
-    /// # Safety
-    /// As [`Plan::block`].
-    unsafe fn panel(
-        &self,
-        s: &mut Scratch<T>,
-        b: *const T,
-        batch: usize,
-        panel: usize,
-        block: usize,
-        k: (usize, usize),
-    ) -> (*const T, usize) {
-        let width = self.cut.width(panel);
-        let col = panel * self.cut.panel;
-        let view = match (&self.p.b, self.read_b) {
-            (Rhs::View(view), ReadB::InPlace(_) | ReadB::Local) => view,
-            _ => {
-                let own = self.p.batch.iter().filter(|dim| dim.b != 0).map(|dim| dim.size).product::<usize>();
-                let index = if own == 1 { 0 } else { self.index_b(batch) };
-                return (b.wrapping_add(index * self.cut.len() + self.cut.offset(block, panel)), width);
-            }
-        };
-        let offset = offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.b)), batch);
-        if let (ReadB::InPlace(stride), Elements::Native(data)) = (self.read_b, view.data)
-            && col + width <= self.n
-        {
-            let start = view.offset + offset + k.0 as isize * stride + col as isize;
-            return (data.as_ptr().wrapping_offset(start), stride as usize);
-        }
-        let buffer = s.b.get((k.1 - k.0) * width).as_mut_ptr();
-        // SAFETY: `gemm` checked the bounds of B; the buffer was made for the panel.
-        unsafe { pack_panel(self.isa, view, offset, k, col, &self.cut, buffer) };
-        (buffer, width)
-    }
-
-    /// Which of B's packed batches a batch uses.
-    fn index_b(&self, mut batch: usize) -> usize {
-        let (mut index, mut scale) = (0, 1);
-        for dim in self.p.batch.iter().rev() {
-            if dim.b != 0 {
-                index += batch % dim.size * scale;
-                scale *= dim.size;
-            }
-            batch /= dim.size;
-        }
-        index
-    }
-
-    /// Runs the micro-kernels of all groups of rows on one panel.
-    ///
-    /// # Safety
-    /// As [`Plan::block`]; `b` is the panel's part for the block of K that the pointers of `s` are for.
-    #[expect(clippy::too_many_arguments, reason = "the operands of the micro-kernel")]
-    unsafe fn column(
-        &self,
-        s: &Scratch<T>,
-        (b, b_step): (*const T, usize),
-        a_step: usize,
-        panel: usize,
-        width: usize,
-        col_stride: isize,
-        accumulate: bool,
-        first: bool,
-    ) {
-        let col = panel * self.cut.panel;
-        let cols = width.min(self.n - col);
-        // While one group of rows is computed, the next ones of A (if they have not been read yet) and a part of the
-        // next panel of B come from the outer caches, which are too far away to wait for.
-        let len: usize = s.fine.iter().sum();
-        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first;
-        let packed = matches!(self.read_b, ReadB::Packed);
-        let line = 64 / size_of::<T>();
-        let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
-        for (i, group) in s.groups.iter().enumerate() {
-            if let Some(next) = s.groups.get(i + 1) {
-                if in_place {
-                    // Of several runs the last has what is new: the earlier ones are lines of the image that the rows
-                    // before have read.
-                    let lens = if next.coarse { &s.coarse } else { &s.fine };
-                    let last = next.pointers + (lens.len() - 1) * next.height;
-                    for &row in &s.pointers[last..last + next.rows] {
-                        (0..lens[lens.len() - 1]).step_by(line).for_each(|k| prefetch(row.wrapping_add(k)));
-                    }
-                }
-                for &row in &s.c[next.first..next.first + next.rows] {
-                    (0..cols).step_by(line).for_each(|j| prefetch_write(row.wrapping_add(col + j)));
-                }
-            }
-            if packed {
-                let next = b.wrapping_add(len * width + i * share);
-                (0..share).step_by(64 / size_of::<T>()).for_each(|j| prefetch(next.wrapping_add(j)));
-            }
-            let lens = if group.coarse { &s.coarse } else { &s.fine };
-            let mut micro = Micro {
-                rows: s.pointers[group.pointers..].as_ptr(),
-                lens: lens.as_ptr(),
-                runs: lens.len(),
-                a_step,
-                b,
-                b_step,
-                c: s.c[group.first..].as_ptr(),
-                c_offset: col,
-                accumulate,
-            };
-            if group.rows == group.height && cols == width && col_stride == 1 {
-                // SAFETY: the instruction set was checked; `point` made `height` pointers a run, each to `len` elements
-                // of A or to zeros; B is padded to `width`; the whole tile is in this task's block.
-                unsafe { (group.kernel)(&micro) };
-                continue;
-            }
-            let mut tile = [T::ZERO; MAX_TILE];
-            let mut rows = [std::ptr::null_mut(); MAX_ROWS];
-            for (i, row) in rows[..group.height].iter_mut().enumerate() {
-                *row = tile[i * width..(i + 1) * width].as_mut_ptr();
-            }
-            (micro.c, micro.c_offset, micro.accumulate) = (rows.as_ptr(), 0, false);
-            // SAFETY: as above, into the tile on the stack, of which only what exists of C is then copied.
-            unsafe {
-                (group.kernel)(&micro);
-                for i in 0..group.rows {
-                    let to = s.c[group.first + i].wrapping_offset(col as isize * col_stride);
-                    for j in 0..cols {
-                        let at = to.wrapping_offset(j as isize * col_stride);
-                        let value = *rows[i].add(j);
-                        *at = if accumulate { *at + value } else { value };
-                    }
-                }
-            }
-        }
-    }
-
-    /// The operands as rows that are contiguous along K, if there are few rows of A: data, start and row stride of
-    /// each.
-    fn dot_operands(&self) -> Option<[(*const T, isize); 2]> {
-        let Rhs::View(b) = &self.p.b else { return None };
-        if self.m > DOT_ROWS || self.k < 16 {
-            return None;
-        }
-        let operand = |view: &View<'_, T>, rows: &Axis, k: &Axis| match view.data {
-            Elements::Native(data) if view.space == Space::NONE && matches!(k.dims(), [dim] if dim.stride == 1) => {
-                Some((data.as_ptr().wrapping_offset(view.offset), rows.uniform_stride()?))
-            }
-            _ => None,
-        };
-        Some([operand(&self.p.a, &self.p.a.rows, &self.p.a.cols)?, operand(b, &b.cols, &b.rows)?])
-    }
-
-    fn run_dots(&self, [(a, a_stride), (b, b_stride)]: [(*const T, isize); 2]) {
-        /// Columns of a task.
-        const TASK: usize = 8 * COLS;
-        let (a, b) = (Shared(a.cast_mut()), Shared(b.cast_mut()));
-        let kernel = T::dots(self.isa);
-        let tasks = self.n.div_ceil(TASK);
-        let c = &self.p.c;
-        self.each(self.batches * tasks, &|i| {
-            let (batch, first) = (i / tasks, i % tasks * TASK);
-            let last = (first + TASK).min(self.n);
-            let a = a.get().wrapping_offset(offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.a)), batch));
-            let b = b.get().wrapping_offset(offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.b)), batch));
-            let start = c.offset as isize + offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.c)), batch);
-            scratch::with(|s: &mut Scratch<T>| {
-                row_offsets(&c.rows, 0, self.m, &mut s.offsets);
-                for col in (first..last).step_by(COLS) {
-                    let cols = COLS.min(last - col);
-                    let b_rows: [*const T; COLS] = std::array::from_fn(|j| {
-                        b.wrapping_offset((col + j.min(cols - 1)) as isize * b_stride).cast_const()
-                    });
-                    for row in (0..self.m).step_by(ROWS) {
-                        let rows = ROWS.min(self.m - row);
-                        let a_rows: [*const T; ROWS] = std::array::from_fn(|i| {
-                            a.wrapping_offset((row + i.min(rows - 1)) as isize * a_stride).cast_const()
-                        });
-                        let mut out = [T::ZERO; ROWS * COLS];
-                        // SAFETY: the instruction set and the bounds of A, B and C were checked by `gemm`; columns of
-                        // C are divided among the tasks.
-                        unsafe {
-                            kernel(self.k, rows, &a_rows, &b_rows, &mut out);
-                            for i in 0..rows {
-                                for j in 0..cols {
-                                    let at = start + s.offsets[row + i] + (col + j) as isize * c.col_stride;
-                                    let at = c.ptr.offset(at);
-                                    let value = out[i * COLS + j];
-                                    *at = if self.p.accumulate { *at + value } else { value };
-                                }
-                            }
-                        }
-                    }
-                }
-                self.finish(batch, 0, (first, last), start, &s.offsets);
-            });
-        });
-    }
-}
-
-/// How far runs reach from a row's position, in each coordinate.
-struct Reach {
-    least: [i32; 3],
-    most: [i32; 3],
-}
-
-impl Reach {
-    fn of(runs: &[Run]) -> Reach {
-        let (mut least, mut most) = ([0; 3], [0; 3]);
-        for run in runs {
-            for d in 0..3 {
-                least[d] = least[d].min(run.pos.at[d]);
-                most[d] = most[d].max(run.pos.at[d]);
-            }
-        }
-        Reach { least, most }
-    }
-
-    /// Whether all runs of a row at `at` start inside the image.
-    fn keeps_inside<T>(&self, view: &View<'_, T>, at: [i32; 3]) -> bool {
-        (0..3).all(|d| at[d] + self.least[d] >= 0 && at[d] + self.most[d] < view.space.extent[d])
-    }
 }
 
 /// How to read A if it is multiplied by `n` columns.
@@ -841,21 +343,8 @@ fn read_a<T>(a: &View<'_, T>, n: usize) -> ReadA {
     ReadA::Rows
 }
 
-/// Elements from one row of a copied block to the next: not a multiple of the cache's ways.
-fn row_copy(len: usize) -> usize {
-    len.next_multiple_of(16) + 16
-}
-
-/// Zeros for rows outside the image: as long as any run.
-fn zeros<T: Real>() -> *const T {
-    const { assert!(BLOCK_K.is_multiple_of(8)) };
-    // A block of K is at most this long; 0 is all zero bits in every `Real`.
-    static ZEROS: [f64; BLOCK_K] = [0.0; BLOCK_K];
-    ZEROS.as_ptr().cast()
-}
-
 /// The offsets of rows `first..last` of C.
-fn row_offsets(axis: &Axis, first: usize, last: usize, out: &mut Vec<isize>) {
+pub(super) fn row_offsets(axis: &Axis, first: usize, last: usize, out: &mut Vec<isize>) {
     out.clear();
     if let Some(stride) = axis.uniform_stride() {
         return out.extend((first..last).map(|row| row as isize * stride));

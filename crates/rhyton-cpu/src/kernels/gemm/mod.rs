@@ -13,11 +13,14 @@
 //! The order in which the products of an element are added depends on the sizes, the layout and the instruction set, not
 //! on the number of threads.
 
+mod block;
 mod dots;
 mod driver;
+mod few_rows;
 mod micro;
 mod pack;
 mod packed;
+mod split;
 mod view;
 
 use std::marker::PhantomData;
