@@ -46,7 +46,7 @@ impl<T> Default for Scratch<T> {
 }
 
 /// Rows that a micro-kernel computes together.
-struct Group<T> {
+pub(super) struct Group<T> {
     kernel: MicroFn<T>,
     /// Rows of the kernel.
     height: usize,
