@@ -10,6 +10,7 @@
 
 pub mod activations;
 pub mod backend;
+pub mod bounding_boxes;
 pub mod callbacks;
 pub mod config;
 pub mod constraints;
