@@ -275,10 +275,12 @@ pub fn gamma(
     dtype: DType,
     seed: impl Into<Seed>,
 ) -> Result<Tensor> {
-    gamma_of(&shape.into(), &alpha.into(), &seed.into().key()?).map(|x| x.cast(dtype))
+    let (x, log_boost) = gamma_of(&shape.into(), &alpha.into(), &seed.into().key()?)?;
+    (x * ops::exp(&log_boost)).check().map(|x| x.cast(dtype))
 }
 
-fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<Tensor> {
+/// A number and the logarithm of what it is multiplied by: of small `alpha`, the product is often too small for `float32`.
+fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<(Tensor, Tensor)> {
     // A proposal is taken with a probability above 0.95: that none of these is, one of 10¹⁵ draws sees.
     const PROPOSALS: usize = 12;
     let alpha = ops::numpy::broadcast(&alpha.to_tensor(DType::F32), shape);
@@ -299,9 +301,9 @@ fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<Tensor> {
     // The first proposal that is taken.
     let first = ops::argmax(&taken.cast(DType::I32), Some(0), true);
     let chosen = ops::squeeze(&ops::take_along_axis(&safe, &first, Some(0)), 0);
-    let boost = ops::power(open_unit(shape.clone(), &further(key, 2)), 1.0 / alpha);
-    let x = d * chosen;
-    ops::r#where(&small, &x * boost, &x).check().cloned()
+    let log_boost = ops::log(&open_unit(shape.clone(), &further(key, 2))) / alpha;
+    let (x, log_boost) = (d * chosen, ops::r#where(&small, log_boost, 0.0));
+    Ok((x.check()?.clone(), log_boost.check()?.clone()))
 }
 
 /// Numbers from the beta distribution, of which `x^(alpha − 1)·(1 − x)^(beta − 1)` is the density but for a factor.
@@ -316,9 +318,11 @@ pub fn beta(
     seed: impl Into<Seed>,
 ) -> Result<Tensor> {
     let (shape, key) = (shape.into(), seed.into().key()?);
-    let x = gamma_of(&shape, &alpha.into(), &further(&key, 3))?;
-    let y = gamma_of(&shape, &beta.into(), &further(&key, 4))?;
-    (&x / (&x + y)).cast(dtype).check().cloned()
+    // x / (x + y), of the logarithms of both.
+    let (x, log_x) = gamma_of(&shape, &alpha.into(), &further(&key, 3))?;
+    let (y, log_y) = gamma_of(&shape, &beta.into(), &further(&key, 4))?;
+    let difference = ops::log(&x) + log_x - ops::log(&y) - log_y;
+    ops::sigmoid(&difference).cast(dtype).check().cloned()
 }
 
 /// How many of `counts` tries succeed, each with its probability; both broadcast to `shape`. Every try is drawn, so that
