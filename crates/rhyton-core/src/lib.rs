@@ -61,6 +61,7 @@ pub mod prelude {
     pub use crate::constraints::*;
     pub use crate::initializers::*;
     // Named apart, for other modules have these names, too.
+    pub use crate::bounding_boxes::{BoundingBoxes, BoxFormat};
     pub use crate::layers::*;
     pub use crate::layers::{Average, Identity};
     pub use crate::losses::{

@@ -46,8 +46,7 @@ pub trait Call {
     #[doc(hidden)]
     fn call_many_at(&self, inputs: Args, at: &Location<'_>) -> Vec<Tensor> {
         let layer = self.layer_ref();
-        let training = inputs.flag("training");
-        match call_layer(&layer, inputs, &mut Context::new(training)) {
+        match call_layer(&layer, inputs, &mut Context { undecided: true, ..Context::default() }) {
             Ok(nest) => nest.tensors().into_iter().cloned().collect(),
             Err(error) => vec![Tensor::invalid(error.within(&format!("at {}", here(at))))],
         }
@@ -81,12 +80,14 @@ pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest
     }
     let args = if layer.autocasts_inputs() { autocast(args, layer.base().compute_dtype())? } else { args };
     build_layer(layer.as_ref(), &InputShapes::of(&args, layer.arguments()))?;
-    let outer = cx.training;
+    let outer = (cx.training, cx.undecided);
     if let Some(Nest::Plain(serde_json::Value::Bool(training))) = args.named.get("training") {
-        cx.training = *training;
+        (cx.training, cx.undecided) = (*training, false);
+    } else if cx.undecided && layer.training_by_default() {
+        (cx.training, cx.undecided) = (true, false);
     }
     let result = crate::naming::scoped(layer.name(), || layer.forward(&args, cx));
-    cx.training = outer;
+    (cx.training, cx.undecided) = outer;
     let outputs = result.map_err(|e| e.within(&describe(layer.as_ref())))?;
     for tensor in outputs.tensors() {
         tensor.check().map_err(|e| e.within(&describe(layer.as_ref())))?;
@@ -138,7 +139,9 @@ fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
 fn record_call(layer: &LayerRef, args: Args, cx: &Context) -> Result<Nest> {
     let abstracted = args.map(&mut |t| Ok(Tensor::placeholder(t.ty().clone())))?;
     // What the layer assigns on the way (states, moving averages) depends on placeholders and is not carried out.
-    let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut Context::new(cx.training)));
+    // Shapes are those in training for layers that train by default, as in Keras.
+    let mut cx = Context { undecided: !cx.training, ..Context::new(cx.training) };
+    let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut cx));
     let outputs = outputs?;
     let node = Arc::new(CallNode {
         layer: Arc::clone(layer),

@@ -79,6 +79,16 @@ pub trait Layer: LayerObject {
         None
     }
 
+    /// The layer as one on images, if it is one.
+    fn as_image_layer(&self) -> Option<&dyn super::ImageLayer> {
+        None
+    }
+
+    /// Whether a call trains if neither it nor a call around it says (Keras's default of `training`).
+    fn training_by_default(&self) -> bool {
+        false
+    }
+
     /// Sets the state that stateful recurrent layers keep between calls back to zeros.
     ///
     /// # Errors
@@ -280,6 +290,8 @@ pub struct Context {
     pub losses: Vec<Tensor>,
     /// Metrics of the call added by layers on the way: name and value to average over the epoch.
     pub metrics: Vec<(String, Tensor)>,
+    /// Whether nobody has said if this is training, so that each layer does what is its default.
+    pub(crate) undecided: bool,
 }
 
 impl Context {
