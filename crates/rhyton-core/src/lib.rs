@@ -3,8 +3,8 @@
 //! What it is for: everything that Keras's user works with. What it does not do: compute (a back end does), read data
 //! sets (`rhyton-data`) or know bytes of files (`rhyton-formats`).
 //!
-//! Words are Keras's: a [`layers::Layer`] has weights, which are [`Variable`]s; a model is layers applied to symbols; an
-//! operation ([`ops`]) is a function of [`Tensor`]s.
+//! Words are Keras's: a [`layers::Layer`] has weights, which are [`Variable`]s; a model is layers applied to symbols;
+//! an operation ([`ops`]) is a function of [`Tensor`]s.
 
 #![forbid(unsafe_code)]
 

@@ -180,7 +180,8 @@ pub fn bernoulli(shape: impl Into<Shape>, probability: f64, seed: impl Into<Seed
     ops::less(unit(shape.into(), &seed.into().key()?), probability).check().cloned()
 }
 
-/// `num_samples` classes for each row of unnormalised log-probabilities, by the largest of these with Gumbel noise added.
+/// `num_samples` classes for each row of unnormalised log-probabilities, by the largest of these with Gumbel noise
+/// added.
 ///
 /// # Shapes
 /// Logits `(batch, classes)` give `(batch, num_samples)`.
@@ -268,7 +269,8 @@ fn further(key: &Tensor, number: usize) -> Tensor {
 /// If the shapes do not fit; if `alpha` or the seed carries an error.
 ///
 /// # References
-/// Marsaglia and Tsang, *A simple method for generating gamma variables*, 2000, <https://doi.org/10.1145/358407.358414>.
+/// Marsaglia and Tsang, *A simple method for generating gamma variables*, 2000,
+/// <https://doi.org/10.1145/358407.358414>.
 pub fn gamma(
     shape: impl Into<Shape>,
     alpha: impl Into<Operand>,
@@ -279,7 +281,8 @@ pub fn gamma(
     (x * ops::exp(&log_boost)).check().map(|x| x.cast(dtype))
 }
 
-/// A number and the logarithm of what it is multiplied by: of small `alpha`, the product is often too small for `float32`.
+/// A number and the logarithm of what it is multiplied by: of small `alpha`, the product is often too small for
+/// `float32`.
 fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<(Tensor, Tensor)> {
     // A proposal is taken with a probability above 0.95: that none of these is, one of 10¹⁵ draws sees.
     const PROPOSALS: usize = 12;
@@ -325,8 +328,8 @@ pub fn beta(
     ops::sigmoid(&difference).cast(dtype).check().cloned()
 }
 
-/// How many of `counts` tries succeed, each with its probability; both broadcast to `shape`. Every try is drawn, so that
-/// the values of `counts` must be known and not large.
+/// How many of `counts` tries succeed, each with its probability; both broadcast to `shape`. Every try is drawn, so
+/// that the values of `counts` must be known and not large.
 ///
 /// # Errors
 /// As [`gamma`]; if `counts` are parameters of a function being traced.

@@ -93,8 +93,8 @@ impl Affine {
     }
 }
 
-/// The smallest upright boxes around boxes `xyxy` of images that are transformed about `center` (`x` and `y`, parts of the size;
-/// Keras's default is `[0.5, 0.5]`).
+/// The smallest upright boxes around boxes `xyxy` of images that are transformed about `center` (`x` and `y`, parts of
+/// the size; Keras's default is `[0.5, 0.5]`).
 ///
 /// # Shapes
 /// `(batch, boxes, 4)`.

@@ -21,8 +21,9 @@ fn centred(format: BoxFormat) -> Result<()> {
     Err(Error::argument("bounding_boxes", what, "use center_xywh or center_yxhw"))
 }
 
-/// What `boxes` differ by from `anchors`: the shift of the centre as parts of the anchor's size, and the logarithm of the ratio
-/// of the sizes, in the order of `encoding_format` (Keras's default is `center_yxhw`), each over its `variance`.
+/// What `boxes` differ by from `anchors`: the shift of the centre as parts of the anchor's size, and the logarithm of
+/// the ratio of the sizes, in the order of `encoding_format` (Keras's default is `center_yxhw`), each over its
+/// `variance`.
 #[track_caller]
 pub fn encode_box_to_deltas(
     anchors: &Tensor,

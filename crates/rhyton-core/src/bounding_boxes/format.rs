@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::ops::Operand;
 use crate::tensor::Tensor;
 
-/// What the four numbers of a box are; `x` is along the width. Those named `Rel` are parts of the width and the height of the
-/// image, the others pixels.
+/// What the four numbers of a box are; `x` is along the width. Those named `Rel` are parts of the width and the height
+/// of the image, the others pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BoxFormat {

@@ -1,4 +1,5 @@
-//! Functions of bounding boxes against Keras: `fixtures/bounding_boxes.json`, made by `fixtures/make_bounding_boxes.py`.
+//! Functions of bounding boxes against Keras: `fixtures/bounding_boxes.json`, made by
+//! `fixtures/make_bounding_boxes.py`.
 
 use rhyton_ir::DType;
 use serde_json::Value;

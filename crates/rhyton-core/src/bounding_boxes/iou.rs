@@ -16,8 +16,8 @@ use crate::tensor::Tensor;
 /// `use_masking`, with −1).
 ///
 /// # Shapes
-/// `(n, 4)` and `(m, 4)` give `(n, m)`; with a batch axis before each, `(batch, n, m)`. Relative formats need the size of the
-/// image.
+/// `(n, 4)` and `(m, 4)` give `(n, m)`; with a batch axis before each, `(batch, n, m)`. Relative formats need the size
+/// of the image.
 ///
 /// # Examples
 /// ```
@@ -77,8 +77,8 @@ fn iou(
     iou.check().cloned()
 }
 
-/// Of each box of `boxes1` and its partner in `boxes2`: their [`compute_iou`], less the square of the distance of their centres
-/// over that of the diagonal around both, less a measure of how their shapes differ.
+/// Of each box of `boxes1` and its partner in `boxes2`: their [`compute_iou`], less the square of the distance of their
+/// centres over that of the diagonal around both, less a measure of how their shapes differ.
 ///
 /// # Shapes
 /// Twice `(…, boxes, 4)` give `(…, boxes)`. The format is one of pixels.

@@ -1,7 +1,7 @@
 //! Boxes around what is in images: Keras's `keras.utils.bounding_boxes`.
 //!
-//! Boxes are `(…, boxes, 4)`; what the four numbers are, [`BoxFormat`] says. [`BoundingBoxes`] has a label for each, which is
-//! −1 where there is no box.
+//! Boxes are `(…, boxes, 4)`; what the four numbers are, [`BoxFormat`] says. [`BoundingBoxes`] has a label for each,
+//! which is −1 where there is no box.
 
 mod change;
 mod deltas;

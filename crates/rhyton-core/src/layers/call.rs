@@ -43,10 +43,24 @@ pub trait Call {
         self.call_many_at(inputs.into(), Location::caller())
     }
 
+    /// Applies the layer; the outputs in their structure: dictionaries, lists.
+    ///
+    /// # Errors
+    /// That of the call, with the layer's name.
+    #[track_caller]
+    fn call_nested(&self, inputs: impl Into<Args>) -> Result<Nest>
+    where
+        Self: Sized,
+    {
+        let at = Location::caller();
+        let mut cx = Context { undecided: true, ..Context::default() };
+        call_layer(&self.layer_ref(), inputs.into(), &mut cx).map_err(|e| e.within(&format!("at {}", here(at))))
+    }
+
     #[doc(hidden)]
     fn call_many_at(&self, inputs: Args, at: &Location<'_>) -> Vec<Tensor> {
-        let layer = self.layer_ref();
-        match call_layer(&layer, inputs, &mut Context { undecided: true, ..Context::default() }) {
+        let mut cx = Context { undecided: true, ..Context::default() };
+        match call_layer(&self.layer_ref(), inputs, &mut cx) {
             Ok(nest) => nest.tensors().into_iter().cloned().collect(),
             Err(error) => vec![Tensor::invalid(error.within(&format!("at {}", here(at))))],
         }
@@ -115,8 +129,8 @@ pub(crate) fn first_mask(args: &Args) -> Option<Tensor> {
     args.first().ok()?.tensors().first().and_then(|t| t.mask().cloned())
 }
 
-/// The mask that a layer's `mask` argument gets: the one given, else, if the layer is called on one argument alone, the one
-/// that travels with it (with several, Keras looks for arguments such as `query_mask` instead).
+/// The mask that a layer's `mask` argument gets: the one given, else, if the layer is called on one argument alone, the
+/// one that travels with it (with several, Keras looks for arguments such as `query_mask` instead).
 pub(crate) fn passed_mask(args: &Args) -> Option<Tensor> {
     let arguments = args.positional.iter().chain(args.named.values()).filter(|n| !n.tensors().is_empty()).count();
     if args.named("mask").is_some() || arguments == 1 { first_mask(args) } else { None }

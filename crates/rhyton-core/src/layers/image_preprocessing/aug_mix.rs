@@ -38,10 +38,10 @@ const ORDER: [&str; 11] = [
 
 /// In training, `w · x + (1 − w) · Σᵢ vᵢ · chainᵢ(x)`, held within the value range; otherwise the images.
 ///
-/// A chain is up to `chain_depth` of seven layers (of eleven with `all_ops`, those of [`RandAugment`](super::RandAugment)) one after
-/// the other, each chosen at random, or none. The `vᵢ` are from the Dirichlet distribution of `alpha`, `w` from the beta
-/// distribution of `(alpha, alpha)`, one for the whole batch. Layers are chosen anew for each batch; in Keras they are once a
-/// function is traced.
+/// A chain is up to `chain_depth` of seven layers (of eleven with `all_ops`, those of
+/// [`RandAugment`](super::RandAugment)) one after the other, each chosen at random, or none. The `vᵢ` are from the
+/// Dirichlet distribution of `alpha`, `w` from the beta distribution of `(alpha, alpha)`, one for the whole batch.
+/// Layers are chosen anew for each batch; in Keras they are once a function is traced.
 ///
 /// # Shapes
 /// Those of the input, which has three channels.
@@ -50,7 +50,8 @@ const ORDER: [&str; 11] = [
 /// The compute dtype.
 ///
 /// # Errors
-/// If the factor is not from 0 to 1, `alpha` is not above 0, there is no chain, or the interpolation is not nearest or bilinear.
+/// If the factor is not from 0 to 1, `alpha` is not above 0, there is no chain, or the interpolation is not nearest or
+/// bilinear.
 ///
 /// # References
 /// Hendrycks et al., *AugMix*, 2019, <https://arxiv.org/abs/1912.02781>.
@@ -202,7 +203,8 @@ impl ImageLayer for AugMix {
         parts_of(self.layers())
     }
 
-    /// The shares, and for each step of each chain the number of a layer (behind the last for none) and the transformations of all.
+    /// The shares, and for each step of each chain the number of a layer (behind the last for none) and the
+    /// transformations of all.
     fn get_random_transformation(&self, images: &Tensor, seed: &SeedGenerator) -> Result<Nest> {
         let shares = random::gamma([self.num_chains], self.alpha, DType::F32, seed)?;
         let shares = &shares / ops::sum(&shares, -1, true);

@@ -13,8 +13,8 @@ use crate::nest::Nest;
 use crate::ops;
 use crate::tensor::Tensor;
 
-/// `(x − min) · width / (max − min)`: the least and the greatest value of each channel of an image become the ends of the value
-/// range. A channel of one value stays. Outside of training, too.
+/// `(x − min) · width / (max − min)`: the least and the greatest value of each channel of an image become the ends of
+/// the value range. A channel of one value stays. Outside of training, too.
 ///
 /// # Shapes
 /// Those of the input; the extremes are those over the second and third axes, whatever the data format says.

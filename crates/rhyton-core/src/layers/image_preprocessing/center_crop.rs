@@ -15,8 +15,8 @@ use crate::ops::primitives::sliced;
 use crate::promotion::promote;
 use crate::tensor::Tensor;
 
-/// The middle `height × width` of images; of smaller ones, the largest middle part of that aspect ratio, resized. Outside of
-/// training, too.
+/// The middle `height × width` of images; of smaller ones, the largest middle part of that aspect ratio, resized.
+/// Outside of training, too.
 ///
 /// # Shapes
 /// `(batch, h, w, channels)` or `(h, w, channels)`, with `height` and `width` for `h` and `w`, which must be known.

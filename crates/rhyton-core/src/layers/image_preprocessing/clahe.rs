@@ -16,8 +16,8 @@ use crate::ops::numpy::taken;
 use crate::ops::primitives::{iota, permute, reshaped, sliced};
 use crate::tensor::Tensor;
 
-/// Images whose values are equalized tile by tile, with the part of a histogram above a limit spread over all values, and with
-/// linear interpolation between the middles of tiles. Outside of training, too.
+/// Images whose values are equalized tile by tile, with the part of a histogram above a limit spread over all values,
+/// and with linear interpolation between the middles of tiles. Outside of training, too.
 ///
 /// # Shapes
 /// Those of the input; height, width and channels are known.
@@ -85,8 +85,8 @@ impl ContrastLimitedAdaptiveHistogramEqualization {
         value_range: into ValueRange,
     }
 
-    /// For each tile and channel the new values of 0 to 255, `(batch, rows, columns, channels, 256)`, of images from 0 to 255 that
-    /// are whole tiles of `tile` pixels.
+    /// For each tile and channel the new values of 0 to 255, `(batch, rows, columns, channels, 256)`, of images from 0
+    /// to 255 that are whole tiles of `tile` pixels.
     fn tables(&self, images: &Tensor, tile: [usize; 2]) -> Tensor {
         let [rows, columns] = self.tile_grid_size.0;
         let (batch, channels) = (images.dim(0), images.dim(3));

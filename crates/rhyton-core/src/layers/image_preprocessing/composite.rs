@@ -38,8 +38,8 @@ pub(super) fn transformation_of<'t>(transformations: &'t Nest, name: &str) -> Re
     })
 }
 
-/// The layers among which `RandAugment` and `AugMix` choose, in the order of the former, of one factor, and with the settings of
-/// `outer`.
+/// The layers among which `RandAugment` and `AugMix` choose, in the order of the former, of one factor, and with the
+/// settings of `outer`.
 pub(super) fn augmentations(
     outer: &dyn ImageLayer,
     factor: Factor,
@@ -88,7 +88,8 @@ pub(super) fn draw_all(parts: &Parts, images: &Tensor, seed: &crate::random::See
 /// What a part makes of images or of masks.
 pub(super) type Change = dyn Fn(&dyn ImageLayer, &Tensor, &Nest) -> Result<Tensor>;
 
-/// `x` changed by the part number `index`, a scalar; unchanged for the number behind the last. Only that part is computed.
+/// `x` changed by the part number `index`, a scalar; unchanged for the number behind the last. Only that part is
+/// computed.
 pub(super) fn changed_by(
     parts: &Parts,
     index: &Tensor,

@@ -9,6 +9,7 @@ use super::region::Region;
 use super::{AtInference, Factor, ImageLayer};
 use crate::bounding_boxes::{BoundingBoxes, BoxFormat, ImageSize};
 use crate::error::{Error, Result};
+use crate::layers::builders::builders;
 use crate::layers::{Base, DataFormat, describe};
 use crate::nest::Nest;
 use crate::ops;
@@ -16,11 +17,11 @@ use crate::ops::numpy::{broadcast, taken};
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, images of which a rectangle is that of another example of the batch, and labels mixed in the ratio of the areas;
-/// otherwise the images.
+/// In training, images of which a rectangle is that of another example of the batch, and labels mixed in the ratio of
+/// the areas; otherwise the images.
 ///
-/// The rectangle covers the share `1 − w` of the image, with one `w` an example from the beta distribution of `(α, α)`, and one `α`
-/// for the batch, uniform in `factor`. Bounding boxes cannot be cut so.
+/// The rectangle covers the share `1 − w` of the image, with one `w` an example from the beta distribution of `(α, α)`,
+/// and one `α` for the batch, uniform in `factor`. Bounding boxes cannot be cut so.
 ///
 /// # Shapes
 /// Those of the input; labels are `(batch, classes)`. Segmentation masks get the channels of the images, as in Keras.
@@ -54,16 +55,27 @@ fn one() -> Factor {
     Factor::from(1.0)
 }
 
+impl Default for CutMix {
+    fn default() -> CutMix {
+        CutMix::new()
+    }
+}
+
 impl CutMix {
-    /// With `α` from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> CutMix {
+    /// With `α` from 0 to 1.
+    pub fn new() -> CutMix {
         CutMix {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             seed: None,
         }
+    }
+
+    builders! {
+        /// `α`: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
     }
 }
 
@@ -139,7 +151,7 @@ mod tests {
     fn rectangles_have_the_area_that_labels_are_mixed_by() {
         let x = ops::zeros([50, 16, 16, 1], None);
         let seed = SeedGenerator::new(Some(4));
-        let drawn_all = CutMix::new(1.0).get_random_transformation(&x, &seed).unwrap();
+        let drawn_all = CutMix::new().get_random_transformation(&x, &seed).unwrap();
         let values = |key| part(&drawn_all, key).unwrap().to_vec::<f64>().unwrap();
         let (masks, weights) = (values("batch_masks"), values("mix_weight"));
         for (mask, weight) in masks.chunks(256).zip(&weights) {
@@ -147,6 +159,6 @@ mod tests {
             // Up to a pixel along each side.
             assert!((1.0 - weight - inside).abs() < 2.0 / 16.0, "{weight} {inside}");
         }
-        assert!(drawn(&CutMix::new(1.0), &x, "mix_weight").iter().all(|w| (0.0..=1.0).contains(w)));
+        assert!(drawn(&CutMix::new(), &x, "mix_weight").iter().all(|w| (0.0..=1.0).contains(w)));
     }
 }

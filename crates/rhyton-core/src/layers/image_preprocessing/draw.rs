@@ -20,7 +20,8 @@ pub(super) fn uniform(
     random::uniform(shape, low, high, dtype, seed)
 }
 
-/// For each image, whether the layer acts, `(batch)`: a probability is drawn from `factor`, and then whether it happens.
+/// For each image, whether the layer acts, `(batch)`: a probability is drawn from `factor`, and then whether it
+/// happens.
 pub(super) fn happens(images: &Tensor, factor: [Number; 2], seed: &SeedGenerator) -> Result<Tensor> {
     let probability = uniform(images, &[], ends(factor), DType::F32, seed)?;
     let threshold = uniform(images, &[], (0.0, 1.0), DType::F32, seed)?;

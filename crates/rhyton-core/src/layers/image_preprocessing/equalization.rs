@@ -16,8 +16,8 @@ use crate::ops::primitives::{filled, reshaped};
 use crate::ops::{self, Axes};
 use crate::tensor::Tensor;
 
-/// In training, each channel through the function that makes the values of the whole batch in it uniformly distributed; otherwise
-/// the images.
+/// In training, each channel through the function that makes the values of the whole batch in it uniformly distributed;
+/// otherwise the images.
 ///
 /// # Shapes
 /// Those of the input, whose number of channels is known.
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn one_bin_is_refused() {
-        let y = Equalization::new().bins(1).call(&ops::zeros([1, 2, 2, 1], None));
+        let y = Equalization::new().bins(1).call(ops::zeros([1, 2, 2, 1], None));
         assert!(y.eval().unwrap_err().to_string().contains("bins"));
     }
 }

@@ -69,7 +69,8 @@ fn magnitude(number: Number) -> Number {
 }
 
 impl Factor {
-    /// The range that Keras makes of the factor and writes: of a number, from its negative to itself, within the bounds.
+    /// The range that Keras makes of the factor and writes: of a number, from its negative to itself, within the
+    /// bounds.
     pub(super) fn within(&self, bounds: Bounds) -> [Number; 2] {
         match *self {
             Factor::Range(ends) => ordered(ends),
@@ -90,7 +91,7 @@ impl Factor {
     }
 
     /// The range for layers that take a number as the upper end of what begins at 0.
-    pub(super) fn from_zero(&self) -> [Number; 2] {
+    pub(super) fn above_zero(&self) -> [Number; 2] {
         match *self {
             Factor::Range(ends) => ordered(ends),
             Factor::One(number) => [Number::Int(0), number],
@@ -152,7 +153,7 @@ pub(super) fn around_zero<S: Serializer>(factor: &Factor, serializer: S) -> Resu
 
 /// Writes a factor as the range from 0.
 pub(super) fn from_zero<S: Serializer>(factor: &Factor, serializer: S) -> Result<S::Ok, S::Error> {
-    factor.from_zero().serialize(serializer)
+    factor.above_zero().serialize(serializer)
 }
 
 /// The least and the greatest value of pixels.
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(range((0.3, -0.1).into(), SYMMETRIC), (-0.1, 0.3));
         assert_eq!(range(4.into(), BITS), (1.0, 4.0));
         assert_eq!(ends(Factor::from(-0.4).around_zero()), (-0.4, 0.4));
-        assert_eq!(ends(Factor::from(0.4).from_zero()), (0.0, 0.4));
+        assert_eq!(ends(Factor::from(0.4).above_zero()), (0.0, 0.4));
         assert!(
             Factor::from(-0.1).check("factor", UNIT).is_err() && Factor::from(1.5).check("factor", SYMMETRIC).is_err()
         );

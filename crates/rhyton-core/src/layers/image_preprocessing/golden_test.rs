@@ -1,13 +1,15 @@
 //! Layers on images against Keras: `fixtures/image_layers/*.json`, made by `fixtures/make_image_layers.py`.
 //!
-//! Random numbers cannot be Keras's, so that a case holds the transformation that Keras drew, which is applied here; how
-//! transformations are distributed, each layer's file tests.
+//! Random numbers cannot be Keras's, so that a case holds the transformation that Keras drew, which is applied here;
+//! how transformations are distributed, each layer's file tests.
 
-use rhyton_ir::TensorType;
+use rhyton_ir::{DType, TensorType};
 use serde_json::Value;
 
 use super::ImageLayer;
-use super::base::{part, transformed};
+use super::base::part;
+use super::data::transformed;
+use crate::dtype_policy::DTypePolicy;
 use crate::layers::{Context, LayerRef, call_layer, unknown_dim};
 use crate::model::{deserialize_layer, serialize_layer};
 use crate::nest::{Args, Nest};
@@ -15,8 +17,8 @@ use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 use crate::testing::{Tolerance, assert_close, assert_same_json, recorded, recorded_nest};
 
-/// Checks all cases of `fixtures/image_layers/<name>.json`: the configuration, what the recorded transformation and inference give,
-/// and that training works compiled and with an unknown batch.
+/// Checks all cases of `fixtures/image_layers/<name>.json`: the configuration, what the recorded transformation and
+/// inference give, and that training works compiled and with an unknown batch.
 pub(super) fn check_image_layer(name: &str) {
     for (i, case) in recorded(&format!("image_layers/{name}")).iter().enumerate() {
         let at = format!("{name}.json, case {i} ({})", case["layer"]["config"]);
@@ -33,6 +35,7 @@ pub(super) fn check_image_layer(name: &str) {
             compare(&format!("{at}: at inference"), &untouched, &case["inference"], case);
         }
         trained(&at, &layer, &data, &after);
+        in_half(&at, &case["layer"], &data, &after);
     }
 }
 
@@ -52,7 +55,8 @@ fn compare(at: &str, found: &Nest, expected: &Value, case: &Value) {
     }
 }
 
-/// In training, compiled: the types of what Keras gives, also for a batch whose size is not known, and other numbers each time.
+/// In training, compiled: the types of what Keras gives, also for a batch whose size is not known, and other numbers
+/// each time.
 fn trained(at: &str, layer: &LayerRef, data: &Nest, after: &Nest) {
     let inputs: Vec<Tensor> = data.tensors().into_iter().cloned().collect();
     let step = |tensors: &[Tensor]| {
@@ -90,6 +94,25 @@ fn trained(at: &str, layer: &LayerRef, data: &Nest, after: &Nest) {
     }
 }
 
+/// Under `mixed_bfloat16`, images of what Keras gives in `float32` are `bfloat16`, and finite.
+fn in_half(at: &str, layer: &Value, data: &Nest, after: &Nest) {
+    let layer = deserialize_layer(layer).unwrap();
+    layer.base().set_policy(DTypePolicy::mixed(DType::BF16));
+    let images = |nest: &Nest| match nest {
+        Nest::Dict(parts) => parts["images"].single().unwrap().clone(),
+        images => images.single().unwrap().clone(),
+    };
+    // Resized images stay float32 in Keras.
+    if images(after).dtype() != DType::F32 || layer.class_name() == "CenterCrop" {
+        return;
+    }
+    let after = call_layer(&layer, Args::new(data.clone()), &mut Context::new(true));
+    let after = images(&after.unwrap_or_else(|e| panic!("{at}: in bfloat16: {e}")));
+    assert_eq!(after.dtype(), DType::BF16, "{at}: in bfloat16");
+    let values = after.to_vec::<f64>().unwrap_or_else(|e| panic!("{at}: in bfloat16: {e}"));
+    assert!(values.iter().all(|v| v.is_finite()), "{at}: in bfloat16: {values:?}");
+}
+
 /// The part `key` of a transformation that `layer` draws (all of it if there is no key).
 pub(super) fn drawn(layer: &dyn ImageLayer, images: &Tensor, key: &str) -> Vec<f64> {
     let seed = SeedGenerator::new(Some(layer.seed().map_or(0, |seed| seed as u64)));
@@ -123,16 +146,16 @@ fn wrong_arguments_are_refused() {
     assert!(message(RandomZoom::new(-1.0).call(&x)).contains("above -1"));
     assert!(message(RandomTranslation::new(0.5, 1.5).call(&x)).contains("width_factor"));
     assert!(message(RandomShear::new().x_factor(-0.5).call(&x)).contains("x_factor"));
-    assert!(message(RandomPerspective::new(1.0).scale(2.0).call(&x)).contains("scale"));
+    assert!(message(RandomPerspective::new().scale(2.0).call(&x)).contains("scale"));
     assert!(message(RandomPosterization::new(9).call(&x)).contains("from 1 to 8"));
     assert!(message(Solarization::new().addition_factor(2.0).call(&x)).contains("addition_factor"));
-    assert!(message(RandomGrayscale::new(1.5).call(&x)).contains("probability"));
-    assert!(message(RandomErasing::new(1.0).fill_value([1.0, 2.0]).call(&x)).contains("three"));
-    assert!(message(MixUp::new(0.0).call(&x)).contains("positive"));
+    assert!(message(RandomGrayscale::new().factor(1.5).call(&x)).contains("probability"));
+    assert!(message(RandomErasing::new().fill_value([1.0, 2.0]).call(&x)).contains("three"));
+    assert!(message(MixUp::new().alpha(0.0).call(&x)).contains("positive"));
     assert!(message(AugMix::new().num_chains(0).call(&x)).contains("chain"));
     assert!(message(RandomCrop::new(0, 2).call(&x)).contains("at least 1"));
-    assert!(message(RandomFlip::new().call(&ops::zeros([2, 2], None))).contains("batch of images"));
-    assert!(message(RandomHue::new(0.1).call(&ops::zeros([1, 2, 2, 1], None))).contains("3 channels"));
+    assert!(message(RandomFlip::new().call(ops::zeros([2, 2], None))).contains("batch of images"));
+    assert!(message(RandomHue::new(0.1).call(ops::zeros([1, 2, 2, 1], None))).contains("3 channels"));
 }
 
 /// The default of `training` is true, as in Keras, unless an outer call says otherwise.
@@ -151,10 +174,41 @@ fn a_call_that_does_not_say_trains() {
     assert_eq!(first(layer.call(said(true))), 0.5);
     assert_eq!(first(layer.call(said(false))), 0.0);
     let input = Input::new([2, 2, 1]).symbol();
-    let model = Model::new(&input, &layer.call(&input)).unwrap();
+    let model = Model::new(&input, layer.call(&input)).unwrap();
     assert_eq!(first(model.call(&x)), 0.5);
     assert_eq!(first(model.call(said(false))), 0.0);
     assert_eq!(model.predict(&x).unwrap()[0].to_f64_vec()[0], 0.0);
+}
+
+/// Height and width need not be known where nothing depends on them but places.
+#[test]
+fn images_may_be_of_unknown_size() {
+    use super::*;
+    use crate::layers::LayerObject;
+
+    let layers: Vec<LayerRef> = vec![
+        RandomFlip::new().share(),
+        RandomRotation::new(0.1).share(),
+        RandomZoom::new(0.2).share(),
+        RandomTranslation::new(0.1, 0.1).share(),
+        RandomShear::new().x_factor(0.2).share(),
+        RandomPerspective::new().share(),
+        RandomColorJitter::new().brightness_factor(0.2).hue_factor(0.1).share(),
+        RandomErasing::new().share(),
+        CutMix::new().share(),
+        RandAugment::new().share(),
+    ];
+    let open: Vec<_> = [0, 1, 2].map(unknown_dim).into_iter().chain([3usize.into()]).collect();
+    let images = Tensor::placeholder(TensorType::new(DType::F32, open));
+    for layer in layers {
+        let y = call_layer(&layer, Args::new(&images), &mut Context::new(true));
+        let y = y.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(y.single().unwrap().ty(), images.ty(), "{}", layer.class_name());
+    }
+    let message =
+        |layer: LayerRef| call_layer(&layer, Args::new(&images), &mut Context::new(true)).unwrap_err().to_string();
+    assert!(message(RandomCrop::new(2, 2).share()).contains("known"));
+    assert!(message(RandomElasticTransform::new().share()).contains("known"));
 }
 
 /// What cannot be done to boxes says so.
@@ -182,6 +236,6 @@ fn boxes_need_a_format_and_a_layer_that_moves_them() {
     assert!(message(RandomFlip::new().share(), data(boxes.clone())).contains("bounding_box_format"));
     let flip = || RandomFlip::new().bounding_box_format(BoxFormat::Xyxy).share();
     assert!(message(flip(), data(Nest::none())).contains("\"labels\""));
-    assert!(message(CutMix::new(1.0).bounding_box_format(BoxFormat::Xyxy).share(), data(boxes)).contains("boxes"));
+    assert!(message(CutMix::new().bounding_box_format(BoxFormat::Xyxy).share(), data(boxes)).contains("boxes"));
     assert!(message(flip(), Nest::Dict(Default::default())).contains("no images"));
 }

@@ -13,8 +13,8 @@ use crate::ops::numpy::padded;
 use crate::ops::primitives::sliced;
 use crate::tensor::Tensor;
 
-/// The first `max_number` boxes and labels; where there are fewer, boxes and labels of the fill value behind them. Outside of
-/// training, too; images stay as they are.
+/// The first `max_number` boxes and labels; where there are fewer, boxes and labels of the fill value behind them.
+/// Outside of training, too; images stay as they are.
 ///
 /// The configuration does not have the fill value, as in Keras.
 ///

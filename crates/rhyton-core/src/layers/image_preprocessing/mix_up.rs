@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::base::{compute_dtype, image_layer, part, transformation};
 use super::{AtInference, ImageLayer};
 use crate::bounding_boxes::{BoundingBoxes, BoxFormat, ImageSize};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::layers::builders::builders;
 use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
@@ -15,11 +16,11 @@ use crate::ops::primitives::reshaped;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, `w · x + (1 − w) · x'` with another example `x'` of the batch, for images and labels, one `w` an example from the
-/// beta distribution of `(alpha, alpha)`; otherwise the images.
+/// In training, `w · x + (1 − w) · x'` with another example `x'` of the batch, for images and labels, one `w` an
+/// example from the beta distribution of `(alpha, alpha)`; otherwise the images.
 ///
-/// Of bounding boxes, those of the other example are added. As in Keras, their labels come behind those of the whole batch, and
-/// segmentation masks are mixed with single elements of the flattened masks.
+/// Of bounding boxes, those of the other example are added. As in Keras, their labels come behind those of the whole
+/// batch, and segmentation masks are mixed with single elements of the flattened masks.
 ///
 /// # Shapes
 /// Those of the input; labels are `(batch, classes)`.
@@ -50,16 +51,27 @@ fn fifth() -> f64 {
     0.2
 }
 
+impl Default for MixUp {
+    fn default() -> MixUp {
+        MixUp::new()
+    }
+}
+
 impl MixUp {
-    /// With weights from the beta distribution of `(alpha, alpha)`: near 0 and 1 for small ones. Keras's default is 0.2.
-    pub fn new(alpha: f64) -> MixUp {
+    /// With weights from the beta distribution of `(0.2, 0.2)`, most of them near 0 or 1.
+    pub fn new() -> MixUp {
         MixUp {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            alpha,
+            alpha: fifth(),
             seed: None,
         }
+    }
+
+    builders! {
+        /// Both parameters of the beta distribution; 0.2 unless said.
+        alpha: f64,
     }
 }
 
@@ -84,7 +96,7 @@ impl ImageLayer for MixUp {
             return Ok(());
         }
         let what = format!("{} is not above 0", self.alpha);
-        Err(crate::Error::argument("alpha", what, "give a positive number"))
+        Err(Error::argument("alpha", what, "give a positive number"))
     }
 
     fn at_inference(&self) -> AtInference {
@@ -141,7 +153,7 @@ mod tests {
     #[test]
     fn weights_are_of_the_beta_distribution_and_the_order_is_a_permutation() {
         let x = ops::zeros([400, 1, 1, 1], None);
-        let layer = MixUp::new(0.5).seed(1);
+        let layer = MixUp::new().alpha(0.5).seed(1);
         let weights = drawn(&layer, &x, "mix_weight");
         let mean = weights.iter().sum::<f64>() / 400.0;
         let variance = weights.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / 400.0;
@@ -155,7 +167,7 @@ mod tests {
 
     #[test]
     fn tiny_alphas_take_one_example_or_the_other() {
-        let weights = drawn(&MixUp::new(1e-3).seed(1), &ops::zeros([300, 1, 1, 1], None), "mix_weight");
+        let weights = drawn(&MixUp::new().alpha(1e-3).seed(1), &ops::zeros([300, 1, 1, 1], None), "mix_weight");
         assert!(weights.iter().all(|w| (0.0..=1.0).contains(w)), "{weights:?}");
     }
 }

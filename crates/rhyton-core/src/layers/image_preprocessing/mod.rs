@@ -2,6 +2,7 @@
 
 mod base;
 mod composite;
+mod data;
 mod draw;
 mod factor;
 mod geometry;

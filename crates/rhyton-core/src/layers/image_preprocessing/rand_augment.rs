@@ -20,8 +20,8 @@ use crate::ops::primitives::sliced;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, `num_ops` of eleven layers one after the other, chosen anew for each batch, each with its own random numbers within
-/// `factor`; otherwise the images.
+/// In training, `num_ops` of eleven layers one after the other, chosen anew for each batch, each with its own random
+/// numbers within `factor`; otherwise the images.
 ///
 /// The layers are `RandomShear`, `RandomTranslation`, `RandomRotation`, `RandomBrightness`, `RandomColorDegeneration`,
 /// `RandomContrast`, `RandomSharpness`, `RandomPosterization`, `Solarization`, `AutoContrast` and `Equalization`.

@@ -15,8 +15,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + δ` held within the value range, one `δ` an image, uniform in `factor` times the width of that range;
-/// otherwise the images.
+/// In training, `x + δ` held within the value range, one `δ` an image, uniform in `factor` times the width of that
+/// range; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input.
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_factor_above_one_is_refused() {
-        let y = RandomBrightness::new(1.5).call(&ops::zeros([1, 1, 1, 1], None));
+        let y = RandomBrightness::new(1.5).call(ops::zeros([1, 1, 1, 1], None));
         let error = y.eval().unwrap_err().to_string();
         assert!(error.contains("from -1 to 1") && error.contains("RandomBrightness"), "{error}");
     }

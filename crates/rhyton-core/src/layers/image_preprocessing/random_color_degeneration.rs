@@ -15,7 +15,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + f · (gray − x)` held within the value range, one `f` an image, uniform in `factor`; otherwise the images.
+/// In training, `x + f · (gray − x)` held within the value range, one `f` an image, uniform in `factor`; otherwise the
+/// images.
 ///
 /// # Shapes
 /// Those of the input, which has three channels.

@@ -17,8 +17,8 @@ use crate::nest::Nest;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `RandomBrightness`, `RandomContrast`, `RandomSaturation` and `RandomHue`, those that have a factor, one after the
-/// other; otherwise the images.
+/// In training, `RandomBrightness`, `RandomContrast`, `RandomSaturation` and `RandomHue`, those that have a factor, one
+/// after the other; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input, which has three channels.
@@ -139,7 +139,7 @@ mod tests {
         let names: Vec<String> = layer.children().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["random_brightness", "random_hue"]);
         let error =
-            RandomColorJitter::new().contrast_factor(2.0).call(&ops::zeros([1, 1, 1, 3], None)).eval().unwrap_err();
+            RandomColorJitter::new().contrast_factor(2.0).call(ops::zeros([1, 1, 1, 3], None)).eval().unwrap_err();
         assert!(error.to_string().contains("from 0 to 1"), "{error}");
     }
 }

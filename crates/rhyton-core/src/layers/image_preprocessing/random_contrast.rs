@@ -14,8 +14,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `(x − μ) · c + μ` held within the value range, with the mean `μ` of each channel and one `c` an image, uniform in
-/// `[1 − lower, 1 + upper)`; otherwise the images.
+/// In training, `(x − μ) · c + μ` held within the value range, with the mean `μ` of each channel and one `c` an image,
+/// uniform in `[1 − lower, 1 + upper)`; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input.

@@ -15,8 +15,9 @@ use crate::ops::primitives::sliced;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, the same part of `height × width` of all images, anywhere; of images that are not larger in both directions, what
-/// begins where the middle part of that aspect ratio does, resized. Otherwise the images, whole, as in Keras.
+/// In training, the same part of `height × width` of all images, anywhere; of images that are not larger in both
+/// directions, what begins where the middle part of that aspect ratio does, resized. Otherwise the images, whole, as in
+/// Keras.
 ///
 /// The configuration has a seed, drawn if none was given, as in Keras.
 ///
@@ -155,8 +156,8 @@ impl ImageLayer for RandomCrop {
         resize(&part, to, "bilinear", false, AspectRatio::Stretch, format).check().map(|y| y.cast(x.dtype()))
     }
 
-    /// As in Keras: in pixels of the part, with the shift down taken off the first and third number of `xyxy`, and that to the right
-    /// off the others.
+    /// As in Keras: in pixels of the part, with the shift down taken off the first and third number of `xyxy`, and that
+    /// to the right off the others.
     fn transform_bounding_boxes(
         &self,
         bounding_boxes: &BoundingBoxes,

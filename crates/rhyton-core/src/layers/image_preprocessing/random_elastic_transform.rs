@@ -18,8 +18,9 @@ use crate::ops::primitives::permute;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, with a probability uniform in `factor`, images whose pixels are moved by a smooth random field, the strength of
-/// which is uniform in `scale` for the whole batch; otherwise the images. Values are held within the value range.
+/// In training, with a probability uniform in `factor`, images whose pixels are moved by a smooth random field, the
+/// strength of which is uniform in `scale` for the whole batch; otherwise the images. Values are held within the value
+/// range.
 ///
 /// Segmentation masks are moved by the field that moves the images (Keras draws another one). Bounding boxes cannot be.
 ///
@@ -66,14 +67,20 @@ fn bilinear() -> Interpolation {
     Interpolation::Bilinear
 }
 
+impl Default for RandomElasticTransform {
+    fn default() -> RandomElasticTransform {
+        RandomElasticTransform::new()
+    }
+}
+
 impl RandomElasticTransform {
-    /// With a probability from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> RandomElasticTransform {
+    /// With a probability and a strength from 0 to 1.
+    pub fn new() -> RandomElasticTransform {
         RandomElasticTransform {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             scale: one(),
             interpolation: bilinear(),
             fill_mode: FillMode::default(),
@@ -84,6 +91,8 @@ impl RandomElasticTransform {
     }
 
     builders! {
+        /// The probability: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
         /// How strong the distortion is: from 0 to a number, or between two; from 0 to 1 unless said.
         scale: into Factor,
         /// How pixels in between are found; linearly unless said.
@@ -131,7 +140,8 @@ impl ImageLayer for RandomElasticTransform {
         self.scale.check("scale", UNIT)
     }
 
-    /// Whether each image is distorted, how strongly all are, and the normal noise `(batch, height, width)` the field is made of.
+    /// Whether each image is distorted, how strongly all are, and the normal noise `(batch, height, width)` the field
+    /// is made of.
     fn get_random_transformation(&self, images: &Tensor, seed: &SeedGenerator) -> Result<Nest> {
         let scale = ends(self.scale.within(UNIT));
         if scale.1 == 0.0 || ends(self.factor.within(UNIT)).1 == 0.0 {
@@ -174,7 +184,7 @@ mod tests {
 
     #[test]
     fn noise_is_normal_and_the_strength_in_the_scale() {
-        let layer = RandomElasticTransform::new(1.0).scale((0.25, 0.5)).seed(1);
+        let layer = RandomElasticTransform::new().scale((0.25, 0.5)).seed(1);
         let x = ops::zeros([20, 10, 10, 1], None);
         let noise = drawn(&layer, &x, "noise");
         let variance = noise.iter().map(|v| v * v).sum::<f64>() / noise.len() as f64;

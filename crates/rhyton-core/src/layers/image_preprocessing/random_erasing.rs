@@ -16,9 +16,9 @@ use crate::ops::primitives::sliced;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, with a probability uniform in `factor`, images of which a rectangle is covered, whose width and height are each the
-/// square root of a number uniform in `scale` times that of the image; otherwise the images. What covers it is normal noise times
-/// the greatest value, or `fill_value`, held within the value range.
+/// In training, with a probability uniform in `factor`, images of which a rectangle is covered, whose width and height
+/// are each the square root of a number uniform in `scale` times that of the image; otherwise the images. What covers
+/// it is normal noise times the greatest value, or `fill_value`, held within the value range.
 ///
 /// # Shapes
 /// Those of the input.
@@ -62,14 +62,20 @@ fn small() -> Factor {
     Factor::from((0.02, 0.33))
 }
 
+impl Default for RandomErasing {
+    fn default() -> RandomErasing {
+        RandomErasing::new()
+    }
+}
+
 impl RandomErasing {
-    /// With a probability from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> RandomErasing {
+    /// With a probability from 0 to 1.
+    pub fn new() -> RandomErasing {
         RandomErasing {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             scale: small(),
             fill_value: None,
             value_range: ValueRange::default(),
@@ -78,6 +84,8 @@ impl RandomErasing {
     }
 
     builders! {
+        /// The probability: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
         /// The area, as a share of the image: from 0 to a number, or between two; from 0.02 to 0.33 unless said.
         scale: into Factor,
         /// What covers the rectangle: a number, or one for each of three channels; noise unless said.
@@ -139,12 +147,12 @@ mod tests {
     #[test]
     fn rectangles_have_their_area() {
         let x = ops::zeros([200, 20, 20, 1], None);
-        let masks = drawn(&RandomErasing::new(1.0).scale((0.25, 0.25)).seed(1), &x, "batch_masks");
+        let masks = drawn(&RandomErasing::new().scale((0.25, 0.25)).seed(1), &x, "batch_masks");
         // Half of the height and of the width, rounded to pixels.
         for mask in masks.chunks(400) {
             assert!((81.0..=121.0).contains(&mask.iter().sum::<f64>()), "{mask:?}");
         }
-        let noise = drawn(&RandomErasing::new(1.0).seed(1), &x, "fill_value");
+        let noise = drawn(&RandomErasing::new().seed(1), &x, "fill_value");
         assert!(noise.iter().all(|v| (0.0..=255.0).contains(v)) && noise.contains(&0.0));
     }
 }

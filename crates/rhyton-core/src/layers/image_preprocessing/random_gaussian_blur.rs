@@ -16,9 +16,9 @@ use crate::ops::primitives::{permute, sliced};
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, with a probability uniform in `factor`, images smoothed by a normal distribution whose deviations, one along the
-/// width and one along the height for the whole batch, are uniform in `sigma`; otherwise the images. Values are held within the
-/// value range.
+/// In training, with a probability uniform in `factor`, images smoothed by a normal distribution whose deviations, one
+/// along the width and one along the height for the whole batch, are uniform in `sigma`; otherwise the images. Values
+/// are held within the value range.
 ///
 /// # Shapes
 /// Those of the input.
@@ -59,14 +59,20 @@ fn three() -> Spatial<2> {
     Spatial([3, 3])
 }
 
+impl Default for RandomGaussianBlur {
+    fn default() -> RandomGaussianBlur {
+        RandomGaussianBlur::new()
+    }
+}
+
 impl RandomGaussianBlur {
-    /// With a probability from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> RandomGaussianBlur {
+    /// With a probability and deviations from 0 to 1, over 3 × 3 pixels.
+    pub fn new() -> RandomGaussianBlur {
         RandomGaussianBlur {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             kernel_size: three(),
             sigma: one(),
             value_range: ValueRange::default(),
@@ -75,6 +81,8 @@ impl RandomGaussianBlur {
     }
 
     builders! {
+        /// The probability: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
         /// The height and the width of the kernel, odd numbers; 3 unless said.
         kernel_size: into Spatial<2>,
         /// The deviation: from 0 to a number, or between two; from 0 to 1 unless said.
@@ -135,7 +143,7 @@ mod tests {
     #[test]
     fn deviations_lie_in_sigma_and_kernels_are_odd() {
         let x = ops::zeros([300, 3, 3, 1], None);
-        let layer = RandomGaussianBlur::new(1.0).sigma((0.5, 0.75)).seed(1);
+        let layer = RandomGaussianBlur::new().sigma((0.5, 0.75)).seed(1);
         assert!(drawn(&layer, &x, "blur_factor").iter().all(|s| (0.5..0.76).contains(s)));
         // On average half of them, as the probability is between 0 and 1.
         let applied = drawn(&layer, &x, "should_apply_blur").iter().sum::<f64>();

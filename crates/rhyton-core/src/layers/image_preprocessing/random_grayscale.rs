@@ -7,6 +7,7 @@ use super::base::image_layer;
 use super::{AtInference, ImageLayer, draw};
 use crate::bounding_boxes::BoxFormat;
 use crate::error::{Error, Result};
+use crate::layers::builders::builders;
 use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
@@ -43,16 +44,27 @@ fn half() -> f64 {
     0.5
 }
 
+impl Default for RandomGrayscale {
+    fn default() -> RandomGrayscale {
+        RandomGrayscale::new()
+    }
+}
+
 impl RandomGrayscale {
-    /// With probability `factor`; Keras's default is 0.5.
-    pub fn new(factor: f64) -> RandomGrayscale {
+    /// With probability ½.
+    pub fn new() -> RandomGrayscale {
         RandomGrayscale {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor,
+            factor: half(),
             seed: None,
         }
+    }
+
+    builders! {
+        /// The probability; 0.5 unless said.
+        factor: f64,
     }
 }
 
@@ -92,7 +104,7 @@ mod tests {
 
     #[test]
     fn so_many_images_lose_their_colours() {
-        let gray = drawn(&RandomGrayscale::new(0.25).seed(1), &ops::zeros([400, 1, 1, 3], None), "");
+        let gray = drawn(&RandomGrayscale::new().factor(0.25).seed(1), &ops::zeros([400, 1, 1, 3], None), "");
         // Five standard deviations of a binomial distribution.
         assert!((gray.iter().sum::<f64>() - 100.0).abs() < 44.0);
     }

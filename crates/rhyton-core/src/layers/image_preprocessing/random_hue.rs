@@ -16,8 +16,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images whose hue, a number from 0 to 1, moves by `±f / 2`, one `f` an image, uniform in `factor`; otherwise the
-/// images.
+/// In training, images whose hue, a number from 0 to 1, moves by `±f / 2`, one `f` an image, uniform in `factor`;
+/// otherwise the images.
 ///
 /// # Shapes
 /// Those of the input, which has three channels.

@@ -47,20 +47,28 @@ fn one() -> Factor {
     Factor::from(1.0)
 }
 
+impl Default for RandomInvert {
+    fn default() -> RandomInvert {
+        RandomInvert::new()
+    }
+}
+
 impl RandomInvert {
-    /// With a probability from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> RandomInvert {
+    /// With a probability from 0 to 1.
+    pub fn new() -> RandomInvert {
         RandomInvert {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             value_range: ValueRange::default(),
             seed: None,
         }
     }
 
     builders! {
+        /// The probability: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
         /// The least and the greatest value; 0 and 255 unless said.
         value_range: into ValueRange,
     }
@@ -98,8 +106,11 @@ mod tests {
 
     #[test]
     fn the_probability_lies_in_the_factor() {
-        let inverted =
-            drawn(&RandomInvert::new((0.5, 1.0)).seed(1), &ops::zeros([400, 1, 1, 1], None), "apply_inversion");
+        let inverted = drawn(
+            &RandomInvert::new().factor((0.5, 1.0)).seed(1),
+            &ops::zeros([400, 1, 1, 1], None),
+            "apply_inversion",
+        );
         // On average ¾; five standard deviations of a binomial distribution.
         assert!((inverted.iter().sum::<f64>() - 300.0).abs() < 44.0);
     }

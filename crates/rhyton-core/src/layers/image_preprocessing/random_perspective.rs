@@ -19,8 +19,8 @@ use crate::ops::primitives::reshaped;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, with a probability uniform in `factor`, images whose corners are moved, each coordinate `c` by a number uniform in
-/// `±scale · c / 2`; otherwise the images.
+/// In training, with a probability uniform in `factor`, images whose corners are moved, each coordinate `c` by a number
+/// uniform in `±scale · c / 2`; otherwise the images.
 ///
 /// As in Keras, bounding boxes stay `xyxy` once they are moved, whatever their format.
 ///
@@ -71,14 +71,20 @@ fn zero() -> Number {
     Number::Float(0.0)
 }
 
+impl Default for RandomPerspective {
+    fn default() -> RandomPerspective {
+        RandomPerspective::new()
+    }
+}
+
 impl RandomPerspective {
-    /// With a probability from 0 to `factor`, or between two; Keras's default is 1.
-    pub fn new(factor: impl Into<Factor>) -> RandomPerspective {
+    /// With a probability from 0 to 1, and corners that move as far as can be.
+    pub fn new() -> RandomPerspective {
         RandomPerspective {
             base: Base::default(),
             data_format: DataFormat::default(),
             bounding_box_format: None,
-            factor: factor.into(),
+            factor: one(),
             scale: full(),
             interpolation: bilinear(),
             fill_value: zero(),
@@ -87,6 +93,8 @@ impl RandomPerspective {
     }
 
     builders! {
+        /// The probability: from 0 to a number, or between two; from 0 to 1 unless said.
+        factor: into Factor,
         /// How far corners move; 1 unless said.
         scale: f64,
         /// How pixels in between are found; linearly unless said.
@@ -181,7 +189,7 @@ mod tests {
     #[test]
     fn corners_move_by_up_to_half_of_the_scale() {
         let x = ops::zeros([300, 5, 9, 1], None);
-        let layer = RandomPerspective::new((1.0, 1.0)).scale(0.5).seed(1);
+        let layer = RandomPerspective::new().factor((1.0, 1.0)).scale(0.5).seed(1);
         assert!(drawn(&layer, &x, "apply_perspective").iter().all(|&applied| applied == 1.0));
         let right = drawn(&layer, &x, "end_points").into_iter().skip(2).step_by(8).collect::<Vec<f64>>();
         super::super::golden_test::assert_uniform(&right, 6.0, 10.0);

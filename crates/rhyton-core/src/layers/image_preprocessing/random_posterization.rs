@@ -16,8 +16,8 @@ use crate::ops;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, images of which only the upper bits of each value are left, between 1 and 8 of them, whole numbers that are uniform
-/// in `factor`, its upper end excluded; otherwise the images.
+/// In training, images of which only the upper bits of each value are left, between 1 and 8 of them, whole numbers that
+/// are uniform in `factor`, its upper end excluded; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input.

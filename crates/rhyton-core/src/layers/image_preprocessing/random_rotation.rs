@@ -21,8 +21,8 @@ use crate::ops::Number;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images turned about their middle, each by an angle uniform in `factor` of a full turn, counter-clockwise if positive;
-/// otherwise the images.
+/// In training, images turned about their middle, each by an angle uniform in `factor` of a full turn,
+/// counter-clockwise if positive; otherwise the images.
 ///
 /// As in Keras, bounding boxes are turned as if they were `xyxy`, whatever their format.
 ///
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn cubic_interpolation_is_refused() {
-        let y = RandomRotation::new(0.1).interpolation(Interpolation::Bicubic).call(&ops::zeros([1, 2, 2, 1], None));
+        let y = RandomRotation::new(0.1).interpolation(Interpolation::Bicubic).call(ops::zeros([1, 2, 2, 1], None));
         assert!(y.eval().unwrap_err().to_string().contains("nearest or bilinear"));
     }
 }

@@ -16,8 +16,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images whose saturation is multiplied by `f / (1 − f)`, one `f` an image, uniform in `factor`: 0 takes the
-/// colours away, 0.5 leaves them, 1 makes them as strong as can be; otherwise the images.
+/// In training, images whose saturation is multiplied by `f / (1 − f)`, one `f` an image, uniform in `factor`: 0 takes
+/// the colours away, 0.5 leaves them, 1 makes them as strong as can be; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input, which has three channels.

@@ -17,8 +17,8 @@ use crate::ops::primitives::permute;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + (1 − 2f) · (smooth − x)` held within the value range, one `f` an image, uniform in `factor`; otherwise the
-/// images. With `f = 0` images are smooth, with 0.5 as they were, with 1 sharper.
+/// In training, `x + (1 − 2f) · (smooth − x)` held within the value range, one `f` an image, uniform in `factor`;
+/// otherwise the images. With `f = 0` images are smooth, with 0.5 as they were, with 1 sharper.
 ///
 /// A smooth pixel is the mean of its nine neighbours in which it counts five times.
 ///

@@ -17,8 +17,8 @@ use crate::ops::primitives::sliced;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images whose pixel `(x, y)` is that at `(x + s₀y, y + s₁x)`, with numbers uniform in the factors, both negative for half of
-/// the images; otherwise the images.
+/// In training, images whose pixel `(x, y)` is that at `(x + s₀y, y + s₁x)`, with numbers uniform in the factors, both
+/// negative for half of the images; otherwise the images.
 ///
 /// # Shapes
 /// Those of the input.

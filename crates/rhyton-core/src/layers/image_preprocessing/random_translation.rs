@@ -18,8 +18,8 @@ use crate::ops::primitives::sliced;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images moved down and to the right, each by numbers uniform in the factors times its height and width; otherwise the
-/// images.
+/// In training, images moved down and to the right, each by numbers uniform in the factors times its height and width;
+/// otherwise the images.
 ///
 /// # Shapes
 /// Those of the input.

@@ -18,8 +18,9 @@ use crate::ops::primitives::sliced;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images zoomed about their middle: a pixel at distance `d` is that at `z · d`, with one `z − 1` for each axis of an image,
-/// uniform in the factor of that axis; otherwise the images. Positive factors show more of the image, negative ones enlarge it.
+/// In training, images zoomed about their middle: a pixel at distance `d` is that at `z · d`, with one `z − 1` for each
+/// axis of an image, uniform in the factor of that axis; otherwise the images. Positive factors show more of the image,
+/// negative ones enlarge it.
 ///
 /// # Shapes
 /// Those of the input.
@@ -62,7 +63,8 @@ fn zero() -> Number {
 }
 
 impl RandomZoom {
-    /// By up to `height_factor` in both directions, or between two factors; along the width by the same unless it has a factor.
+    /// By up to `height_factor` in both directions, or between two factors; along the width by the same unless it has a
+    /// factor.
     pub fn new(height_factor: impl Into<Factor>) -> RandomZoom {
         RandomZoom {
             base: Base::default(),

@@ -100,7 +100,8 @@ impl Resizing {
         resize(images, size, interpolation.name(), self.antialias, aspect, format).check().cloned()
     }
 
-    /// How boxes `xyxy` of images of `height` and `width` are scaled, and then shifted: along the width, along the height.
+    /// How boxes `xyxy` of images of `height` and `width` are scaled, and then shifted: along the width, along the
+    /// height.
     fn change(&self, [height, width]: [Tensor; 2]) -> [(Tensor, Tensor); 2] {
         let (to_height, to_width) = (self.height as f64, self.width as f64);
         if self.pad_to_aspect_ratio {

@@ -15,8 +15,8 @@ use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, with `y = x + a` held within 0 and 255: `y` where it is below a threshold, else `255 − y`; otherwise the images.
-/// One `a` and one threshold an image, both uniform in their factor times 255.
+/// In training, with `y = x + a` held within 0 and 255: `y` where it is below a threshold, else `255 − y`; otherwise
+/// the images. One `a` and one threshold an image, both uniform in their factor times 255.
 ///
 /// # Shapes
 /// Those of the input.
@@ -95,7 +95,7 @@ impl ImageLayer for Solarization {
     fn get_random_transformation(&self, images: &Tensor, seed: &SeedGenerator) -> Result<Nest> {
         let draw = |factor: &Factor| {
             // As in Keras, the lower end is not multiplied.
-            let (low, high) = ends(factor.from_zero());
+            let (low, high) = ends(factor.above_zero());
             draw::uniform(images, &[1, 1, 1], (low, high * 255.0), compute_dtype(self), seed)
         };
         transformation([("additions", draw(&self.addition_factor)?), ("thresholds", draw(&self.threshold_factor)?)])

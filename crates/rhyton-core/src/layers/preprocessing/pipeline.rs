@@ -10,8 +10,8 @@ use crate::layers::{Base, Context, Layer, LayerObject, LayerRef, call_layer};
 use crate::model::container_names;
 use crate::nest::{Args, Nest};
 
-/// Layers one after the other, mostly those that prepare data; what the layers of the input's structure take (dictionaries of
-/// images and what belongs to them, too) goes through.
+/// Layers one after the other, mostly those that prepare data; what the layers of the input's structure take
+/// (dictionaries of images and what belongs to them, too) goes through.
 ///
 /// # Examples
 /// ```

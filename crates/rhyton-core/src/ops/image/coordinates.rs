@@ -27,9 +27,9 @@ operations! { MODULE;
     } (images) compute_elastic;
 }
 
-/// The elements of `inputs` at `coordinates`, of which slice `i` along the first axis has the places along axis `i`: the
-/// nearest (`order` 0), or linearly between neighbours (1). What lies outside is `"constant"` (Keras's default, with the
-/// `fill_value` 0), `"nearest"`, `"wrap"`, `"mirror"` or `"reflect"`.
+/// The elements of `inputs` at `coordinates`, of which slice `i` along the first axis has the places along axis `i`:
+/// the nearest (`order` 0), or linearly between neighbours (1). What lies outside is `"constant"` (Keras's default,
+/// with the `fill_value` 0), `"nearest"`, `"wrap"`, `"mirror"` or `"reflect"`.
 ///
 /// # Dtypes
 /// That of the inputs; integers are rounded.
@@ -118,8 +118,8 @@ impl Fill {
     }
 }
 
-/// An element that a coordinate lies at or beside: its index (a whole `float32` or `float64`), whether it is there (if it
-/// may not be), and its share.
+/// An element that a coordinate lies at or beside: its index (a whole `float32` or `float64`), whether it is there (if
+/// it may not be), and its share.
 struct Neighbour {
     index: Tensor,
     there: Option<Tensor>,
@@ -171,12 +171,13 @@ fn between(axes: &[Vec<Neighbour>], fill: f64, dtype: DType, read: &dyn Fn(&[Ten
     sum.check().map(|sum| sum.cast(dtype))
 }
 
-/// Images whose pixels are moved by `alpha` times a smooth random field: normal noise of deviation `sigma`, blurred by a
-/// normal distribution of the same deviation. Keras's defaults are 20, 5, `"bilinear"`, `"reflect"` and 0.
+/// Images whose pixels are moved by `alpha` times a smooth random field: normal noise of deviation `sigma`, blurred by
+/// a normal distribution of the same deviation. Keras's defaults are 20, 5, `"bilinear"`, `"reflect"` and 0.
 ///
 /// As in Keras, one field moves the rows and the columns. Without a seed it is another one each time the operation is
 /// built; a compiled function that is to draw anew uses `RandomElasticTransform`.
 #[track_caller]
+#[expect(clippy::too_many_arguments, reason = "these are Keras's")]
 pub fn elastic_transform(
     images: &Tensor,
     alpha: f64,
@@ -208,7 +209,8 @@ fn compute_elastic(op: &ElasticTransform, images: Tensor) -> Result<Tensor> {
     })
 }
 
-/// A random field that moves pixels: normal noise `(batch, height, width)`, how far it moves them, and how smooth it is.
+/// A random field that moves pixels: normal noise `(batch, height, width)`, how far it moves them, and how smooth it
+/// is.
 pub(crate) struct Field {
     pub(crate) noise: Tensor,
     pub(crate) alpha: Tensor,
@@ -238,8 +240,8 @@ pub(crate) fn moved(
         let fix = "give floats, constant, nearest, wrap or reflect, and a sigma from 0 to 10,000";
         return Err(Error::argument("elastic_transform", what, fix));
     }
-    // The kernel is 6⌊sigma⌋ + 1 wide. Of a sigma that is computed only the largest value is known: the kernel has room for
-    // that, and is 0 beyond its own width.
+    // The kernel is 6⌊sigma⌋ + 1 wide. Of a sigma that is computed only the largest value is known: the kernel has room
+    // for that, and is 0 beyond its own width.
     let sigma = field.sigma.cast(DType::F32);
     let radius = ops::floor(&sigma) * 3.0;
     let width = 6 * (largest.floor() as usize) + 1;

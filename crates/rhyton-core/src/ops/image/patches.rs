@@ -23,8 +23,8 @@ operations! { MODULE;
     SobelEdges { data_format: Option<String> } (images) compute_sobel;
 }
 
-/// The patches of `size` (height, width), `strides` apart (their size unless given), each as the channels of one pixel: row
-/// by row, of each pixel its channels.
+/// The patches of `size` (height, width), `strides` apart (their size unless given), each as the channels of one pixel:
+/// row by row, of each pixel its channels.
 #[track_caller]
 pub fn extract_patches(
     images: &Tensor,
@@ -99,8 +99,8 @@ fn compute_patches(op: &ExtractPatches, x: Tensor) -> Result<Tensor> {
     Ok(if single { ops::squeeze(&patches, 0) } else { patches })
 }
 
-/// Images smoothed by a normal distribution of deviations `sigma` (vertical, horizontal) over `kernel_size` pixels; Keras's
-/// defaults are `[3, 3]` and `[1.0, 1.0]`.
+/// Images smoothed by a normal distribution of deviations `sigma` (vertical, horizontal) over `kernel_size` pixels;
+/// Keras's defaults are `[3, 3]` and `[1.0, 1.0]`.
 #[track_caller]
 pub fn gaussian_blur(images: &Tensor, kernel_size: [usize; 2], sigma: [f64; 2], data_format: Option<&str>) -> Tensor {
     apply(GaussianBlur { kernel_size, sigma, data_format: self::data_format(data_format) }, Args::new(images))
@@ -113,11 +113,11 @@ fn compute_blur(op: &GaussianBlur, x: Tensor) -> Result<Tensor> {
     batched("gaussian_blur", &x, op.data_format.as_deref(), |images| blurred(&images, &kernel))
 }
 
-/// A kernel of `size` (height, width) in which weights fall off as a normal distribution of deviations `sigma` does; 0 beyond
-/// `radius`. Their sum is 1.
+/// A kernel of `size` (height, width) in which weights fall off as a normal distribution of deviations `sigma` does; 0
+/// beyond `radius`. Their sum is 1.
 ///
-/// Keras gives the first size and deviation to the columns and the second to the rows, and reads the outer product of rows
-/// and columns as (size 0, size 1): the same for square kernels.
+/// Keras gives the first size and deviation to the columns and the second to the rows, and reads the outer product of
+/// rows and columns as (size 0, size 1): the same for square kernels.
 pub(crate) fn gaussian(size: [usize; 2], sigma: [&Tensor; 2], radius: Option<&Tensor>) -> Tensor {
     let line = |k: usize| {
         let at = iota(DType::F32, vec![size[k]], 0) - (size[k] as f64 - 1.0) / 2.0;
@@ -148,8 +148,8 @@ fn known_channels(op: &str, images: &Tensor, axis: usize) -> Result<usize> {
     })
 }
 
-/// The slope of images along the rows and along the columns, by Sobel's kernels, on a new last axis; images are continued
-/// by their mirror image.
+/// The slope of images along the rows and along the columns, by Sobel's kernels, on a new last axis; images are
+/// continued by their mirror image.
 ///
 /// # Shapes
 /// `(batch, height, width, channels)` gives `(batch, height, width, channels, 2)`.

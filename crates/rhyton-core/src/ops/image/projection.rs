@@ -28,7 +28,8 @@ operations! { MODULE;
 /// Images whose pixel `(x, y)` is that of `images` at `((a₀x + a₁y + a₂) / k, (b₀x + b₁y + b₂) / k)` with
 /// `k = c₀x + c₁y + 1`, computed in `float32`.
 ///
-/// Keras's defaults are `"bilinear"` (or `"nearest"`), `"constant"` (or `"nearest"`, `"wrap"`, `"reflect"`: `d c b a | a b c d
+/// Keras's defaults are `"bilinear"` (or `"nearest"`), `"constant"` (or `"nearest"`, `"wrap"`, `"reflect"`: `d c b a |
+/// a b c d
 /// | d c b a`) and 0.
 ///
 /// # Shapes
@@ -107,8 +108,8 @@ fn compute_perspective(op: &PerspectiveTransform, images: Tensor, start: Tensor,
     })
 }
 
-/// The projective maps `(n, 8)` that take the four `end` points `(n, 4, 2)` to the `start` points: the solutions of eight
-/// linear equations, two a point.
+/// The projective maps `(n, 8)` that take the four `end` points `(n, 4, 2)` to the `start` points: the solutions of
+/// eight linear equations, two a point.
 pub(crate) fn homography(start: &Tensor, end: &Tensor) -> Result<Tensor> {
     let (start, end) = (start.cast(DType::F32), end.cast(DType::F32));
     let zeros = ops::zeros_like(&ops::concatenate(&[end.clone(), sliced(&end, 2, 0, 1)], -1));
@@ -154,8 +155,8 @@ impl Outside {
         }
     }
 
-    /// Where a coordinate along an axis of `length` pixels is found in the image, as TensorFlow has it: coordinates that are
-    /// outside by less than a pixel already count as outside when the image is wrapped.
+    /// Where a coordinate along an axis of `length` pixels is found in the image, as TensorFlow has it: coordinates
+    /// that are outside by less than a pixel already count as outside when the image is wrapped.
     fn inside(self, coordinate: &Tensor, length: &Tensor) -> Tensor {
         let last = length - 1.0;
         let found = match self {
@@ -245,8 +246,8 @@ fn half_away(x: &Tensor) -> Tensor {
     ops::sign(x) * ops::floor(&(ops::absolute(x) + 0.5))
 }
 
-/// The pixels of a batch of images, channels last, at `places` (row, column) `(batch, …, 2)`; the nearest ones to places
-/// outside.
+/// The pixels of a batch of images, channels last, at `places` (row, column) `(batch, …, 2)`; the nearest ones to
+/// places outside.
 pub(super) fn pixels(images: &Tensor, places: &Tensor) -> Tensor {
     let last = places.rank() - 1;
     let gather = Gather {

@@ -48,7 +48,8 @@ impl Default for Similarity {
 /// `(2 μ₁μ₂ + c₁)(2 σ₁₂ + c₂) / ((μ₁² + μ₂² + c₁)(σ₁² + σ₂² + c₂))` with `cᵢ = (kᵢ · max_val)²`.
 ///
 /// # Shapes
-/// `(batch, height, width, channels)` gives `(batch)`, one image a scalar. Images are at least `filter_size` high and wide.
+/// `(batch, height, width, channels)` gives `(batch)`, one image a scalar. Images are at least `filter_size` high and
+/// wide.
 ///
 /// # References
 /// Wang et al., *Image quality assessment: from error visibility to structural similarity*, 2004,

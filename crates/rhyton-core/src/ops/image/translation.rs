@@ -20,14 +20,14 @@ operations! { MODULE;
     } (images, output_shape, scale, translation) compute;
 }
 
-/// `images` resampled along `spatial_dims`: what was at `x` on one of them is at `x · scale + translation`, the centre of
-/// element `i` being at `i + ½`; what comes from outside is 0. `method` is `"linear"`, `"cubic"`, `"lanczos3"` or `"lanczos5"`
-/// (or Keras's other names of the first two). With `antialias`, which Keras has by default, kernels widen when an axis
-/// shrinks.
+/// `images` resampled along `spatial_dims`: what was at `x` on one of them is at `x · scale + translation`, the centre
+/// of element `i` being at `i + ½`; what comes from outside is 0. `method` is `"linear"`, `"cubic"`, `"lanczos3"` or
+/// `"lanczos5"` (or Keras's other names of the first two). With `antialias`, which Keras has by default, kernels widen
+/// when an axis shrinks.
 ///
 /// # Shapes
-/// The result has `output_shape`, which differs from that of the images along `spatial_dims` only; `scale` and `translation`
-/// are vectors with a number for each of these.
+/// The result has `output_shape`, which differs from that of the images along `spatial_dims` only; `scale` and
+/// `translation` are vectors with a number for each of these.
 ///
 /// # Dtypes
 /// Integers are rounded, and held to the range of those in the images.
@@ -112,7 +112,7 @@ fn compute(op: &ScaleAndTranslate, x: Tensor, output_shape: Nest, scale: Tensor,
         let last = x.rank() - 1;
         let mut order: Vec<usize> = (0..x.rank()).filter(|&a| a != axis).collect();
         order.push(axis);
-        let moved = ops::matmul(&permute(&y, &order), &weights);
+        let moved = ops::matmul(permute(&y, &order), weights);
         let mut back: Vec<usize> = (0..last).collect();
         back.insert(axis, last);
         y = permute(moved.check()?, &back);
