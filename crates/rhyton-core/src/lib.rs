@@ -3,13 +3,14 @@
 //! What it is for: everything that Keras's user works with. What it does not do: compute (a back end does), read data
 //! sets (`rhyton-data`) or know bytes of files (`rhyton-formats`).
 //!
-//! Words are Keras's: a [`layers::Layer`] has weights, which are [`Variable`]s; a model is layers applied to symbols; an
-//! operation ([`ops`]) is a function of [`Tensor`]s.
+//! Words are Keras's: a [`layers::Layer`] has weights, which are [`Variable`]s; a model is layers applied to symbols;
+//! an operation ([`ops`]) is a function of [`Tensor`]s.
 
 #![forbid(unsafe_code)]
 
 pub mod activations;
 pub mod backend;
+pub mod bounding_boxes;
 pub mod callbacks;
 pub mod config;
 pub mod constraints;
@@ -60,6 +61,7 @@ pub mod prelude {
     pub use crate::constraints::*;
     pub use crate::initializers::*;
     // Named apart, for other modules have these names, too.
+    pub use crate::bounding_boxes::{BoundingBoxes, BoxFormat};
     pub use crate::layers::*;
     pub use crate::layers::{Average, Identity};
     pub use crate::losses::{

@@ -180,7 +180,8 @@ pub fn bernoulli(shape: impl Into<Shape>, probability: f64, seed: impl Into<Seed
     ops::less(unit(shape.into(), &seed.into().key()?), probability).check().cloned()
 }
 
-/// `num_samples` classes for each row of unnormalised log-probabilities, by the largest of these with Gumbel noise added.
+/// `num_samples` classes for each row of unnormalised log-probabilities, by the largest of these with Gumbel noise
+/// added.
 ///
 /// # Shapes
 /// Logits `(batch, classes)` give `(batch, num_samples)`.
@@ -268,17 +269,21 @@ fn further(key: &Tensor, number: usize) -> Tensor {
 /// If the shapes do not fit; if `alpha` or the seed carries an error.
 ///
 /// # References
-/// Marsaglia and Tsang, *A simple method for generating gamma variables*, 2000, <https://doi.org/10.1145/358407.358414>.
+/// Marsaglia and Tsang, *A simple method for generating gamma variables*, 2000,
+/// <https://doi.org/10.1145/358407.358414>.
 pub fn gamma(
     shape: impl Into<Shape>,
     alpha: impl Into<Operand>,
     dtype: DType,
     seed: impl Into<Seed>,
 ) -> Result<Tensor> {
-    gamma_of(&shape.into(), &alpha.into(), &seed.into().key()?).map(|x| x.cast(dtype))
+    let (x, log_boost) = gamma_of(&shape.into(), &alpha.into(), &seed.into().key()?)?;
+    (x * ops::exp(&log_boost)).check().map(|x| x.cast(dtype))
 }
 
-fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<Tensor> {
+/// A number and the logarithm of what it is multiplied by: of small `alpha`, the product is often too small for
+/// `float32`.
+fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<(Tensor, Tensor)> {
     // A proposal is taken with a probability above 0.95: that none of these is, one of 10¹⁵ draws sees.
     const PROPOSALS: usize = 12;
     let alpha = ops::numpy::broadcast(&alpha.to_tensor(DType::F32), shape);
@@ -299,9 +304,9 @@ fn gamma_of(shape: &Shape, alpha: &Operand, key: &Tensor) -> Result<Tensor> {
     // The first proposal that is taken.
     let first = ops::argmax(&taken.cast(DType::I32), Some(0), true);
     let chosen = ops::squeeze(&ops::take_along_axis(&safe, &first, Some(0)), 0);
-    let boost = ops::power(open_unit(shape.clone(), &further(key, 2)), 1.0 / alpha);
-    let x = d * chosen;
-    ops::r#where(&small, &x * boost, &x).check().cloned()
+    let log_boost = ops::log(&open_unit(shape.clone(), &further(key, 2))) / alpha;
+    let (x, log_boost) = (d * chosen, ops::r#where(&small, log_boost, 0.0));
+    Ok((x.check()?.clone(), log_boost.check()?.clone()))
 }
 
 /// Numbers from the beta distribution, of which `x^(alpha − 1)·(1 − x)^(beta − 1)` is the density but for a factor.
@@ -316,13 +321,15 @@ pub fn beta(
     seed: impl Into<Seed>,
 ) -> Result<Tensor> {
     let (shape, key) = (shape.into(), seed.into().key()?);
-    let x = gamma_of(&shape, &alpha.into(), &further(&key, 3))?;
-    let y = gamma_of(&shape, &beta.into(), &further(&key, 4))?;
-    (&x / (&x + y)).cast(dtype).check().cloned()
+    // x / (x + y), of the logarithms of both.
+    let (x, log_x) = gamma_of(&shape, &alpha.into(), &further(&key, 3))?;
+    let (y, log_y) = gamma_of(&shape, &beta.into(), &further(&key, 4))?;
+    let difference = ops::log(&x) + log_x - ops::log(&y) - log_y;
+    ops::sigmoid(&difference).cast(dtype).check().cloned()
 }
 
-/// How many of `counts` tries succeed, each with its probability; both broadcast to `shape`. Every try is drawn, so that
-/// the values of `counts` must be known and not large.
+/// How many of `counts` tries succeed, each with its probability; both broadcast to `shape`. Every try is drawn, so
+/// that the values of `counts` must be known and not large.
 ///
 /// # Errors
 /// As [`gamma`]; if `counts` are parameters of a function being traced.

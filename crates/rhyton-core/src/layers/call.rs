@@ -43,11 +43,24 @@ pub trait Call {
         self.call_many_at(inputs.into(), Location::caller())
     }
 
+    /// Applies the layer; the outputs in their structure: dictionaries, lists.
+    ///
+    /// # Errors
+    /// That of the call, with the layer's name.
+    #[track_caller]
+    fn call_nested(&self, inputs: impl Into<Args>) -> Result<Nest>
+    where
+        Self: Sized,
+    {
+        let at = Location::caller();
+        let mut cx = Context { undecided: true, ..Context::default() };
+        call_layer(&self.layer_ref(), inputs.into(), &mut cx).map_err(|e| e.within(&format!("at {}", here(at))))
+    }
+
     #[doc(hidden)]
     fn call_many_at(&self, inputs: Args, at: &Location<'_>) -> Vec<Tensor> {
-        let layer = self.layer_ref();
-        let training = inputs.flag("training");
-        match call_layer(&layer, inputs, &mut Context::new(training)) {
+        let mut cx = Context { undecided: true, ..Context::default() };
+        match call_layer(&self.layer_ref(), inputs, &mut cx) {
             Ok(nest) => nest.tensors().into_iter().cloned().collect(),
             Err(error) => vec![Tensor::invalid(error.within(&format!("at {}", here(at))))],
         }
@@ -81,12 +94,14 @@ pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest
     }
     let args = if layer.autocasts_inputs() { autocast(args, layer.base().compute_dtype())? } else { args };
     build_layer(layer.as_ref(), &InputShapes::of(&args, layer.arguments()))?;
-    let outer = cx.training;
+    let outer = (cx.training, cx.undecided);
     if let Some(Nest::Plain(serde_json::Value::Bool(training))) = args.named.get("training") {
-        cx.training = *training;
+        (cx.training, cx.undecided) = (*training, false);
+    } else if cx.undecided && layer.training_by_default() {
+        (cx.training, cx.undecided) = (true, false);
     }
     let result = crate::naming::scoped(layer.name(), || layer.forward(&args, cx));
-    cx.training = outer;
+    (cx.training, cx.undecided) = outer;
     let outputs = result.map_err(|e| e.within(&describe(layer.as_ref())))?;
     for tensor in outputs.tensors() {
         tensor.check().map_err(|e| e.within(&describe(layer.as_ref())))?;
@@ -114,8 +129,8 @@ pub(crate) fn first_mask(args: &Args) -> Option<Tensor> {
     args.first().ok()?.tensors().first().and_then(|t| t.mask().cloned())
 }
 
-/// The mask that a layer's `mask` argument gets: the one given, else, if the layer is called on one argument alone, the one
-/// that travels with it (with several, Keras looks for arguments such as `query_mask` instead).
+/// The mask that a layer's `mask` argument gets: the one given, else, if the layer is called on one argument alone, the
+/// one that travels with it (with several, Keras looks for arguments such as `query_mask` instead).
 pub(crate) fn passed_mask(args: &Args) -> Option<Tensor> {
     let arguments = args.positional.iter().chain(args.named.values()).filter(|n| !n.tensors().is_empty()).count();
     if args.named("mask").is_some() || arguments == 1 { first_mask(args) } else { None }
@@ -138,7 +153,9 @@ fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
 fn record_call(layer: &LayerRef, args: Args, cx: &Context) -> Result<Nest> {
     let abstracted = args.map(&mut |t| Ok(Tensor::placeholder(t.ty().clone())))?;
     // What the layer assigns on the way (states, moving averages) depends on placeholders and is not carried out.
-    let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut Context::new(cx.training)));
+    // Shapes are those in training for layers that train by default, as in Keras.
+    let mut cx = Context { undecided: !cx.training, ..Context::new(cx.training) };
+    let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut cx));
     let outputs = outputs?;
     let node = Arc::new(CallNode {
         layer: Arc::clone(layer),

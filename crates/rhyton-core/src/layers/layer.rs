@@ -59,7 +59,8 @@ pub trait Layer: LayerObject {
         "keras.layers"
     }
 
-    /// Under which name a class of a user is registered, `Custom>ClassName` unless said otherwise; `None` for Keras's own.
+    /// Under which name a class of a user is registered, `Custom>ClassName` unless said otherwise; `None` for Keras's
+    /// own.
     fn registered_name(&self) -> Option<String> {
         registered_name(std::any::type_name::<Self>(), self.class_name())
     }
@@ -77,6 +78,16 @@ pub trait Layer: LayerObject {
     /// The layer as a cell that recurrent layers step through time, if it is one.
     fn as_cell(&self) -> Option<&dyn super::Cell> {
         None
+    }
+
+    /// The layer as one on images, if it is one.
+    fn as_image_layer(&self) -> Option<&dyn super::ImageLayer> {
+        None
+    }
+
+    /// Whether a call trains if neither it nor a call around it says (Keras's default of `training`).
+    fn training_by_default(&self) -> bool {
+        false
     }
 
     /// Sets the state that stateful recurrent layers keep between calls back to zeros.
@@ -111,7 +122,8 @@ pub trait Layer: LayerObject {
         true
     }
 
-    /// Whether Keras's class counts as built from the beginning (its `__init__` builds it), so that no shapes are stored.
+    /// Whether Keras's class counts as built from the beginning (its `__init__` builds it), so that no shapes are
+    /// stored.
     fn is_built_at_init(&self) -> bool {
         false
     }
@@ -280,6 +292,8 @@ pub struct Context {
     pub losses: Vec<Tensor>,
     /// Metrics of the call added by layers on the way: name and value to average over the epoch.
     pub metrics: Vec<(String, Tensor)>,
+    /// Whether nobody has said if this is training, so that each layer does what is its default.
+    pub(crate) undecided: bool,
 }
 
 impl Context {
@@ -323,7 +337,8 @@ impl InputShapes {
     /// Of the tensors among `args`.
     pub fn of(args: &Args, names: &[&str]) -> InputShapes {
         let mut shapes = IndexMap::new();
-        // Arguments that the layer does not name are none that it makes weights for, and Keras does not store their shapes.
+        // Arguments that the layer does not name are none that it makes weights for, and Keras does not store their
+        // shapes.
         let positional = names.iter().copied().zip(&args.positional);
         let named = args.named.iter().map(|(k, n)| (k.as_str(), n)).filter(|(k, _)| names.contains(k));
         for (name, nest) in positional.chain(named) {

@@ -11,6 +11,7 @@ mod activations;
 mod attention;
 mod convolutional;
 mod core;
+mod image_preprocessing;
 mod merging;
 mod normalization;
 mod pooling;
@@ -39,6 +40,7 @@ pub use self::core::*;
 pub use activations::*;
 pub use attention::*;
 pub use convolutional::*;
+pub use image_preprocessing::*;
 pub use merging::*;
 pub use normalization::*;
 pub use pooling::*;
@@ -63,6 +65,7 @@ pub fn classes() -> impl Iterator<Item = &'static LayerClass> {
         attention::CLASSES,
         convolutional::CLASSES,
         self::core::CLASSES,
+        image_preprocessing::CLASSES,
         merging::CLASSES,
         normalization::CLASSES,
         pooling::CLASSES,

@@ -89,6 +89,11 @@ pub(crate) fn array(value: &Value) -> Array {
     Array::new(shape, values).cast(dtype)
 }
 
+/// A recorded argument or result, without masks.
+pub(crate) fn recorded_nest(value: &Value) -> Nest {
+    nest(value, None, &mut std::iter::empty())
+}
+
 fn nest(value: &Value, float: Option<DType>, masks: &mut impl Iterator<Item = Option<Array>>) -> Nest {
     if let Some(items) = value.as_array() {
         return Nest::List(items.iter().map(|v| nest(v, float, masks)).collect());

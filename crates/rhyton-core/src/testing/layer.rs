@@ -408,7 +408,7 @@ fn replace_policies(config: &mut Value, policy: &Value) {
 
 /// Asserts that two JSON values are the same, the order of keys included; numbers compare by value.
 #[track_caller]
-fn assert_same_json(what: &str, actual: &Value, expected: &Value) {
+pub(crate) fn assert_same_json(what: &str, actual: &Value, expected: &Value) {
     fn same(a: &Value, e: &Value) -> bool {
         match (a, e) {
             (Value::Object(a), Value::Object(e)) => {

@@ -30,5 +30,5 @@ mod golden;
 mod layer;
 
 pub(crate) use close::{Tolerance, assert_close};
-pub(crate) use golden::{array, cases, recorded};
-pub(crate) use layer::check_layer;
+pub(crate) use golden::{array, cases, recorded, recorded_nest};
+pub(crate) use layer::{assert_same_json, check_layer};

@@ -1,28 +1,26 @@
 //! Layers that prepare data.
 
 mod category_encoding;
-mod center_crop;
 mod discretization;
 mod encode;
 mod hash;
 mod hashing;
 mod integer_lookup;
 mod normalization;
+mod pipeline;
 mod rescaling;
-mod resizing;
 mod vocabulary;
 
 use super::{LayerClass, make};
 
 pub use category_encoding::CategoryEncoding;
-pub use center_crop::CenterCrop;
 pub use discretization::Discretization;
 pub use encode::OutputMode;
 pub use hashing::Hashing;
 pub use integer_lookup::{IntegerLookup, OovMethod};
 pub use normalization::Normalization;
+pub use pipeline::Pipeline;
 pub use rescaling::{PerChannel, Rescaling};
-pub use resizing::Resizing;
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[
@@ -32,6 +30,5 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "CategoryEncoding", from_config: make::<CategoryEncoding> },
     LayerClass { name: "Hashing", from_config: make::<Hashing> },
     LayerClass { name: "IntegerLookup", from_config: make::<IntegerLookup> },
-    LayerClass { name: "Resizing", from_config: make::<Resizing> },
-    LayerClass { name: "CenterCrop", from_config: make::<CenterCrop> },
+    LayerClass { name: "Pipeline", from_config: make::<Pipeline> },
 ];

@@ -40,7 +40,8 @@ impl From<Vec<f64>> for PerChannel {
 }
 
 impl PerChannel {
-    fn tensor(&self, dtype: DType) -> Tensor {
+    /// As a tensor of `dtype`.
+    pub(crate) fn tensor(&self, dtype: DType) -> Tensor {
         match self {
             PerChannel::One(value) => Array::scalar_of(dtype, value.value()).into(),
             PerChannel::Each(values) => {

@@ -1,21 +1,37 @@
 //! Operations on images: `keras.src.ops.image`. Functions are found under `ops::image`, as in Keras.
 
 mod color;
+mod coordinates;
 mod patches;
+mod projection;
 mod resize;
+mod similarity;
+mod translation;
 mod weights;
 
 use super::record::OperationClass;
 
 pub use color::*;
+pub use coordinates::*;
 pub use patches::*;
+pub use projection::*;
 pub use resize::*;
+pub use similarity::*;
+pub use translation::*;
 
 /// The Python module of these operations.
 pub(crate) const MODULE: &str = "keras.src.ops.image";
 
 /// Every operation of this folder that configurations may name.
-pub(crate) const TABLES: &[&[OperationClass]] = &[color::CLASSES, patches::CLASSES, resize::CLASSES];
+pub(crate) const TABLES: &[&[OperationClass]] = &[
+    color::CLASSES,
+    coordinates::CLASSES,
+    patches::CLASSES,
+    projection::CLASSES,
+    resize::CLASSES,
+    similarity::CLASSES,
+    translation::CLASSES,
+];
 
 use crate::error::{Error, Result};
 use crate::ops::primitives::{permute, reshaped};
