@@ -32,6 +32,7 @@ pub mod saving;
 mod tensor;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod trainer;
 mod variable;
 
@@ -78,5 +79,5 @@ pub mod prelude {
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
-    pub use crate::{callbacks, layers, losses, metrics, ops};
+    pub use crate::{callbacks, layers, losses, metrics, ops, text};
 }

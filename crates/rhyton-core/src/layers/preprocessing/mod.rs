@@ -5,11 +5,17 @@ mod center_crop;
 mod discretization;
 mod encode;
 mod hash;
+mod hashed_crossing;
 mod hashing;
+mod index_lookup;
 mod integer_lookup;
 mod normalization;
 mod rescaling;
 mod resizing;
+mod string_lookup;
+mod term;
+mod text_vectorization;
+mod tokens;
 mod vocabulary;
 
 use super::{LayerClass, make};
@@ -18,11 +24,16 @@ pub use category_encoding::CategoryEncoding;
 pub use center_crop::CenterCrop;
 pub use discretization::Discretization;
 pub use encode::OutputMode;
-pub use hashing::Hashing;
-pub use integer_lookup::{IntegerLookup, OovMethod};
+pub use hashed_crossing::HashedCrossing;
+pub use hashing::{Hashing, MaskValue};
+pub use index_lookup::OovMethod;
+pub use integer_lookup::IntegerLookup;
 pub use normalization::Normalization;
 pub use rescaling::{PerChannel, Rescaling};
 pub use resizing::Resizing;
+pub use string_lookup::StringLookup;
+pub use text_vectorization::TextVectorization;
+pub use tokens::{Ngrams, Split, Standardize};
 
 /// Every class of this folder.
 pub(crate) const CLASSES: &[LayerClass] = &[
@@ -31,7 +42,10 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "Discretization", from_config: make::<Discretization> },
     LayerClass { name: "CategoryEncoding", from_config: make::<CategoryEncoding> },
     LayerClass { name: "Hashing", from_config: make::<Hashing> },
+    LayerClass { name: "HashedCrossing", from_config: make::<HashedCrossing> },
     LayerClass { name: "IntegerLookup", from_config: make::<IntegerLookup> },
+    LayerClass { name: "StringLookup", from_config: make::<StringLookup> },
+    LayerClass { name: "TextVectorization", from_config: text_vectorization::from_config },
     LayerClass { name: "Resizing", from_config: make::<Resizing> },
     LayerClass { name: "CenterCrop", from_config: make::<CenterCrop> },
 ];
