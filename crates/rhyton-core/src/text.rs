@@ -58,6 +58,11 @@ pub fn decode(array: &Array) -> Result<Vec<String>> {
     rows(array)?.map(text).collect()
 }
 
+/// Whether a symbol of a functional model stands for texts.
+pub fn is_text(symbol: &Tensor) -> bool {
+    is_symbolic(symbol.ty())
+}
+
 /// The bytes of each text of an array, without what they are filled up with.
 ///
 /// # Errors
