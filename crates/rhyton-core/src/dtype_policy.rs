@@ -15,7 +15,7 @@ pub struct DTypePolicy {
     compute: DType,
 }
 
-static GLOBAL: Mutex<DTypePolicy> = Mutex::new(DTypePolicy::of(DType::F32));
+static GLOBAL: Mutex<Option<DTypePolicy>> = Mutex::new(None);
 
 impl DTypePolicy {
     /// Computes in and keeps `dtype`.
@@ -28,14 +28,20 @@ impl DTypePolicy {
         DTypePolicy { mixed: true, compute }
     }
 
-    /// The policy of layers that are not given one.
+    /// The policy of layers that are not given one: that which was set, or of [`floatx`](crate::config::floatx).
     pub fn global() -> DTypePolicy {
-        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner())
+        let global = *GLOBAL.lock().unwrap_or_else(|e| e.into_inner());
+        global.unwrap_or_else(|| DTypePolicy::of(crate::config::floatx()))
+    }
+
+    /// Forgets what [`DTypePolicy::set_global`] set.
+    pub(crate) fn reset_global() {
+        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = None;
     }
 
     /// Sets the policy of layers that are not given one, from now on.
     pub fn set_global(policy: DTypePolicy) {
-        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = policy;
+        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = Some(policy);
     }
 
     /// The dtype of computations.

@@ -34,6 +34,8 @@ mod tensor;
 mod testing;
 pub mod text;
 pub mod trainer;
+pub mod tree;
+pub mod utils;
 mod variable;
 
 pub use dtype_policy::DTypePolicy;

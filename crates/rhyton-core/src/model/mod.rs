@@ -1,5 +1,6 @@
 //! Models: functional, sequential and subclassed, all of one type.
 
+mod clone;
 mod config;
 mod functional;
 mod graph;
@@ -20,6 +21,7 @@ use crate::text;
 use crate::trainer::Trainer;
 use crate::variable::Variable;
 
+pub use clone::{CloneModel, clone_model, clone_model_with};
 pub use config::deserialize_layer;
 pub(crate) use config::{container_names, serialize_layer};
 pub use graph::FunctionalGraph;

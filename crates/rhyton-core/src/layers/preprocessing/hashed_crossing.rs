@@ -65,6 +65,11 @@ impl HashedCrossing {
         HashedCrossing { base, num_bins, output_mode: int(), sparse: false }
     }
 
+    /// How many bins there are.
+    pub(super) fn bins(&self) -> usize {
+        self.num_bins
+    }
+
     /// The form of the result: numbers unless said, or `OutputMode::OneHot`, which has the usual dtype unless one is set after
     /// this.
     pub fn output_mode(mut self, output_mode: OutputMode) -> HashedCrossing {

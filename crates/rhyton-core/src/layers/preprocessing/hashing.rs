@@ -111,6 +111,11 @@ impl Hashing {
         Hashing { base, num_bins, salt: None, mask_value: None, output_mode: int(), sparse: false }
     }
 
+    /// How many bins there are.
+    pub(super) fn bins(&self) -> usize {
+        self.num_bins
+    }
+
     /// The form of the result; numbers unless said. Other forms have the usual dtype unless one is set after this.
     pub fn output_mode(mut self, output_mode: OutputMode) -> Hashing {
         let integer = output_mode == OutputMode::Int;

@@ -14,6 +14,7 @@ use super::term::Term;
 use super::vocabulary::{
     Counts, Inverse, Known, Lookup, NO_VOCABULARY, Rules, Vocabulary, after_special, lines, parse_lines,
 };
+use crate::config::floatx;
 use crate::error::{Error, Result};
 use crate::layers::{Base, Context, config_with};
 use crate::tensor::Tensor;
@@ -412,9 +413,4 @@ impl<T: Term> IndexLookup<T> {
 
 fn is_utf8(encoding: &str) -> bool {
     matches!(encoding.to_lowercase().as_str(), "utf-8" | "utf8" | "utf_8")
-}
-
-/// The dtype of weights: Keras's `floatx`.
-fn floatx() -> DType {
-    DType::F32
 }

@@ -4,14 +4,17 @@ mod category_encoding;
 mod center_crop;
 mod discretization;
 mod encode;
+mod feature_space;
 mod hash;
 mod hashed_crossing;
 mod hashing;
 mod index_lookup;
 mod integer_lookup;
+mod mel_spectrogram;
 mod normalization;
 mod rescaling;
 mod resizing;
+mod stft_spectrogram;
 mod string_lookup;
 mod term;
 mod text_vectorization;
@@ -24,13 +27,16 @@ pub use category_encoding::CategoryEncoding;
 pub use center_crop::CenterCrop;
 pub use discretization::Discretization;
 pub use encode::OutputMode;
+pub use feature_space::{Cross, Feature, FeatureMode, FeatureSpace, SpaceMode};
 pub use hashed_crossing::HashedCrossing;
 pub use hashing::{Hashing, MaskValue};
 pub use index_lookup::OovMethod;
 pub use integer_lookup::IntegerLookup;
+pub use mel_spectrogram::MelSpectrogram;
 pub use normalization::Normalization;
 pub use rescaling::{PerChannel, Rescaling};
 pub use resizing::Resizing;
+pub use stft_spectrogram::{STFTSpectrogram, SpectrogramMode};
 pub use string_lookup::StringLookup;
 pub use text_vectorization::TextVectorization;
 pub use tokens::{Ngrams, Split, Standardize};
@@ -46,6 +52,11 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "IntegerLookup", from_config: make::<IntegerLookup> },
     LayerClass { name: "StringLookup", from_config: make::<StringLookup> },
     LayerClass { name: "TextVectorization", from_config: text_vectorization::from_config },
+    LayerClass { name: "MelSpectrogram", from_config: make::<MelSpectrogram> },
+    LayerClass { name: "STFTSpectrogram", from_config: make::<STFTSpectrogram> },
+    LayerClass { name: "FeatureSpace", from_config: feature_space::from_config },
+    LayerClass { name: "TFDIdentity", from_config: make::<feature_space::TFDIdentity> },
+    LayerClass { name: "TFDConcat", from_config: make::<feature_space::TFDConcat> },
     LayerClass { name: "Resizing", from_config: make::<Resizing> },
     LayerClass { name: "CenterCrop", from_config: make::<CenterCrop> },
 ];

@@ -256,6 +256,11 @@ impl TextVectorization {
         self.lookup.vocabulary_size()
     }
 
+    /// Whether the vocabulary was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.settings.vocabulary.is_some()
+    }
+
     fn check(&self) -> Result<()> {
         let settings = &self.settings;
         let wrong = |argument: &str, what: &str, fix: &str| Err(Error::argument(argument, what, fix));
