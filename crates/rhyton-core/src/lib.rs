@@ -38,7 +38,7 @@ pub mod tree;
 pub mod utils;
 mod variable;
 
-pub use dtype_policy::DTypePolicy;
+pub use dtype_policy::{DTypePolicy, DTypePolicyMap};
 pub use error::{Error, Report, Result};
 pub use jit::{Jit, jit};
 pub use nest::{Args, Nest};

@@ -516,6 +516,7 @@ pub fn build_layer(layer: &dyn Layer, shapes: &InputShapes) -> Result<()> {
     }
     let name = layer.name().to_owned();
     layer.base().set_path(crate::naming::path_of(&name));
+    layer.base().policy().at(layer.base().path()).map_err(|e| e.within(&describe(layer)))?;
     crate::naming::scoped(&name, || layer.build(shapes)).map_err(|e| e.within(&describe(layer)))?;
     layer.base().set_built(shapes.to_json());
     Ok(())

@@ -9,7 +9,11 @@ use rhyton_ir::Array;
 use crate::error::{Error, Result};
 use crate::layers::{Layer, describe};
 use crate::model::Model;
+use crate::optimizers::OptimizerRef;
 use crate::variable::Variable;
+
+/// The group of the optimizer.
+const OPTIMIZER: &str = "optimizer";
 
 /// A place in the file: the group of an object, its name, and the variables in it.
 struct Entry {
@@ -47,6 +51,7 @@ pub(super) fn load_assets(model: &Model, assets: &BTreeMap<String, Vec<u8>>) -> 
 fn entries(model: &Model) -> Vec<Entry> {
     let mut entries = layer_entries(model);
     entries.extend(optimizer_entry(model));
+    entries.extend(inner_optimizer_entries(model));
     entries
 }
 
@@ -68,15 +73,37 @@ fn layer_entries(model: &Model) -> Vec<Entry> {
 fn optimizer_entry(model: &Model) -> Option<Entry> {
     let optimizer = model.optimizer()?;
     Some(Entry {
-        group: "optimizer".into(),
+        group: OPTIMIZER.into(),
         name: optimizer.name().to_owned(),
         described: format!("optimizer {}", optimizer.name()),
         variables: named(optimizer.variables(), |i| i.to_string()),
     })
 }
 
+/// The optimizers inside the optimizer. The optimizer's own entry has their state, too, which is the one that is read.
+fn inner_optimizer_entries(model: &Model) -> Vec<Entry> {
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let children = model.optimizer().map(|o| o.children()).unwrap_or_default();
+    let entry = |optimizer: OptimizerRef| {
+        let name = crate::naming::snake_case(optimizer.class_name());
+        let count = used.entry(name.clone()).and_modify(|n| *n += 1).or_insert(0);
+        let unique = if *count == 0 { name } else { format!("{name}_{count}") };
+        Entry {
+            group: format!("{OPTIMIZER}/optimizers/{unique}"),
+            name: optimizer.name().to_owned(),
+            described: format!("optimizer {}", optimizer.name()),
+            variables: named(optimizer.variables(), |i| i.to_string()),
+        }
+    };
+    children.into_iter().map(entry).collect()
+}
+
 fn named(variables: Vec<Variable>, name: impl Fn(usize) -> String) -> Vec<(String, Variable)> {
     variables.into_iter().enumerate().map(|(i, v)| (name(i), v)).collect()
+}
+
+fn is_optimizer(entry: &Entry) -> bool {
+    entry.group == OPTIMIZER || entry.group.starts_with("optimizer/optimizers/")
 }
 
 /// Calls `visit` with each layer and its group, the model itself first.
@@ -109,7 +136,7 @@ pub(crate) fn to_hdf5(model: &Model, with_optimizer: bool) -> Result<H5Writer> {
     let mut file = H5Writer::new();
     let wrap = |e| format_error(Path::new("model.weights.h5"), e);
     for entry in entries(model) {
-        if entry.group == "optimizer" && !with_optimizer {
+        if is_optimizer(&entry) && !with_optimizer {
             continue;
         }
         let group = join(&entry.group, "vars");

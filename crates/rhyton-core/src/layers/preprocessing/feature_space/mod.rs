@@ -14,8 +14,8 @@ use super::OutputMode;
 use crate::error::{Error, Result};
 use crate::keras_layer_object;
 use crate::layers::{
-    Base, CategoryEncoding, Context, Discretization, HashedCrossing, Input, InputShapes, IntegerLookup, Layer, LayerObject,
-    LayerRef, Normalization, StringLookup, TextInput, TextVectorization, call_layer,
+    Base, CategoryEncoding, Context, Discretization, HashedCrossing, Input, InputShapes, IntegerLookup, Layer,
+    LayerObject, LayerRef, Normalization, StringLookup, TextInput, TextVectorization, call_layer,
 };
 use crate::model::Model;
 use crate::nest::{Args, Nest};
