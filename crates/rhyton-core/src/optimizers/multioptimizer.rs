@@ -300,7 +300,7 @@ mod tests {
     use rhyton_ir::Array;
 
     fn map() -> OptimizerMap {
-        OptimizerMap::new(SGD::new(0.1).momentum(0.9)).with(".*/a/.*", Adam::new(0.01)).unwrap()
+        OptimizerMap::new(SGD::new(0.1).momentum(0.9)).with("(.*/)?a/.*", Adam::new(0.01)).unwrap()
     }
 
     #[test]
@@ -323,6 +323,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("model.keras");
         model.save(&path).unwrap();
+        // Weights of a model that is read back have paths without the name of the stack, as in Keras.
         let loaded = load_model(&path).unwrap();
         assert_eq!(loaded.to_json(), model.to_json());
         let values = |o: &OptimizerRef| o.variables().iter().map(|v| v.array().unwrap()).collect::<Vec<_>>();
@@ -334,7 +335,7 @@ mod tests {
         let map = map().with("x/a/kernel", SGD::new(1.0)).unwrap();
         assert_eq!(map.get("x/a/kernel").unwrap().class_name(), "SGD");
         assert_eq!(map.get("x/a/bias").unwrap().class_name(), "Adam");
-        assert_eq!(map.get("a/bias").unwrap().class_name(), "SGD");
+        assert_eq!(map.get("ba/bias").unwrap().class_name(), "SGD");
         let twice = map.with("x/.*", SGD::new(1.0)).unwrap();
         assert!(twice.get("x/a/bias").unwrap_err().to_string().contains("all match"));
         assert!(twice.clone().with("x/.*", SGD::new(1.0)).unwrap_err().to_string().contains("already"));

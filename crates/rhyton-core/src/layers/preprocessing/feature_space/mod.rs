@@ -22,6 +22,7 @@ use crate::nest::{Args, Nest};
 use crate::ops;
 use crate::tensor::Tensor;
 use crate::text;
+use crate::variable::Variable;
 
 use feature::cardinality;
 pub use feature::{Cross, Feature, FeatureMode};
@@ -89,7 +90,7 @@ struct State {
     encoders: Mutex<IndexMap<String, LayerRef>>,
     concat: TFDConcat,
     inputs: OnceLock<IndexMap<String, Input>>,
-    encoded: OnceLock<Nest>,
+    encoded: Mutex<Option<Nest>>,
 }
 
 impl FeatureSpace {
@@ -167,6 +168,9 @@ impl FeatureSpace {
             adapt_layer(&feature.preprocessor, &column).map_err(|e| e.within(name))?;
         }
         let _ = self.state.adapted.set(());
+        // What was made for what had been learnt before is made anew.
+        self.encoders().clear();
+        *self.state.encoded.lock().unwrap_or_else(|e| e.into_inner()) = None;
         Ok(())
     }
 
@@ -190,13 +194,14 @@ impl FeatureSpace {
     /// # Errors
     /// See [`FeatureSpace`].
     pub fn get_encoded_features(&self) -> Result<Nest> {
-        if let Some(encoded) = self.state.encoded.get() {
+        let mut known = self.state.encoded.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(encoded) = &*known {
             return Ok(encoded.clone());
         }
         self.check_adapted()?;
         let columns = self.inputs().iter().map(|(name, input)| (name.clone(), input.symbol())).collect();
         let encoded = self.encoded(&columns, &mut Context::default())?;
-        Ok(self.state.encoded.get_or_init(|| encoded).clone())
+        Ok(known.insert(encoded).clone())
     }
 
     /// The model from the columns to the encoded features.
@@ -452,8 +457,15 @@ impl Layer for FeatureSpace {
             }
         }
         let _ = self.state.adapted.set(());
-        // The encoders are made, so that what is saved of them has its place.
-        self.get_encoded_features().map(|_| ())
+        Ok(())
+    }
+
+    /// None of its own; but the encoders are made here, once vocabularies are there, so that they have their places in the file.
+    fn saved_variables(&self) -> Vec<Variable> {
+        let made = self.get_encoded_features();
+        // A space that is not adapted is refused when it is used.
+        drop(made);
+        Vec::new()
     }
 }
 
