@@ -1,5 +1,6 @@
 //! Arrays in and out of `.npz` and `.npy` files, by the names that the contract gives them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rhyton::formats::npy::NpyValue;
@@ -14,20 +15,53 @@ use crate::error::{Error, Result};
 pub struct Arrays {
     path: String,
     arrays: Vec<(String, Array)>,
+    /// The names of those that hold texts.
+    texts: BTreeSet<String>,
 }
 
 impl Arrays {
     /// Reads a `.npz`, or a `.npy` as the array `x`.
     pub fn read(path: &Path) -> Result<Arrays> {
-        let arrays = if path.extension().is_some_and(|e| e == "npy") {
-            match npy::read(path)? {
-                NpyValue::Array(array) => vec![("x".to_owned(), array)],
-                _ => return Err(Error::file(path, "strings cannot be fed to a model; encode them first")),
-            }
+        let values = if path.extension().is_some_and(|e| e == "npy") {
+            vec![("x".to_owned(), npy::read(path)?)]
         } else {
-            npz::read(path)?
+            npz::read_values(path)?
         };
-        Ok(Arrays { path: path.display().to_string(), arrays })
+        let (mut arrays, mut texts) = (Vec::new(), BTreeSet::new());
+        for (name, value) in values {
+            let array = match value {
+                NpyValue::Array(array) => array,
+                NpyValue::Strings { shape, values } => {
+                    texts.insert(name.clone());
+                    text::encode_shaped(&shape, &values).map_err(|e| Error::file(path, e))?
+                }
+            };
+            arrays.push((name, array));
+        }
+        Ok(Arrays { path: path.display().to_string(), arrays, texts })
+    }
+
+    /// Texts go to inputs that take texts, and numbers to those that take numbers.
+    fn check_kinds(&self, model: &Model) -> Result<()> {
+        let symbols = model.inputs();
+        for (i, (name, symbol)) in model.input_names().iter().zip(&symbols).enumerate() {
+            let given = ["x".to_owned(), format!("x{i}"), name.clone()];
+            let Some(array) = given.iter().find(|n| (symbols.len() == 1 || *n != "x") && self.get(n).is_some()) else {
+                continue;
+            };
+            match (self.texts.contains(array), text::is_text(symbol)) {
+                (true, false) => {
+                    let what = format!("{array} holds texts but the input {name} takes numbers; encode them first");
+                    return Err(Error::new(format!("{}: {what}", self.path)));
+                }
+                (false, true) => {
+                    let what = format!("{array} holds numbers but the input {name} takes texts; save an array of str");
+                    return Err(Error::new(format!("{}: {what}", self.path)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn get(&self, name: &str) -> Option<&Array> {
@@ -64,6 +98,7 @@ impl Arrays {
     /// The inputs of `model`.
     pub fn inputs(&self, model: &Model) -> Result<Nest> {
         let arrays = self.role("x", &model.input_names())?;
+        self.check_kinds(model)?;
         Ok(packed(arrays, model.graph().map(|g| g.inputs().clone()).as_ref()))
     }
 
@@ -154,6 +189,27 @@ fn packed(arrays: Vec<Array>, structure: Option<&Nest>) -> Nest {
 fn into_tensor(array: Array) -> Tensor {
     // Keras feeds float64 as float32.
     Tensor::from(if array.dtype() == DType::F64 { array.cast(DType::F32) } else { array })
+}
+
+/// Writes the outputs of a model: texts as strings.
+pub fn write_outputs(path: &Path, model: &Model, arrays: Vec<(String, Array)>) -> Result<()> {
+    let is_text: Vec<bool> = model.outputs().iter().map(text::is_text).collect();
+    if !is_text.contains(&true) {
+        return write(path, &arrays);
+    }
+    let value = |(i, (name, array)): (usize, (String, Array))| {
+        if !is_text.get(i).copied().unwrap_or(false) {
+            return Ok((name, NpyValue::Array(array)));
+        }
+        let values = text::decode(&array)?;
+        Ok((name, NpyValue::Strings { shape: array.shape()[..array.rank() - 1].to_vec(), values }))
+    };
+    let values = arrays.into_iter().enumerate().map(value).collect::<Result<Vec<(String, NpyValue)>>>()?;
+    if path.extension().is_some_and(|e| e == "npy") {
+        return Err(Error::file(path, "texts are written to a .npz; name one"));
+    }
+    let named: Vec<(&str, &NpyValue)> = values.iter().map(|(n, v)| (n.as_str(), v)).collect();
+    Ok(npz::write_values(path, &named)?)
 }
 
 /// Writes named arrays to a `.npz`, or a single one to a `.npy`.

@@ -1,8 +1,9 @@
-//! Which back end computes.
+//! Which back end computes, and Keras's small `keras.backend`.
 
 use std::sync::{Arc, Mutex};
 
 use rhyton_cpu::CpuBackend;
+use rhyton_ir::DType;
 use rhyton_ir::backend::Backend;
 
 use crate::error::{Error, Result};
@@ -47,4 +48,43 @@ pub fn set_current(backend: Arc<dyn Backend>) {
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
     set_current(Arc::new(CpuBackend::new(threads.unwrap_or(0))));
     Ok(())
+}
+
+/// How often this was called with `prefix` on this thread, this time included (since names were last reset): numbers for names.
+pub fn get_uid(prefix: &str) -> usize {
+    crate::naming::count(prefix)
+}
+
+/// Whether the dtype is a floating-point one.
+pub fn is_float_dtype(dtype: DType) -> bool {
+    dtype.is_float()
+}
+
+/// Whether the dtype is of whole numbers; `bool` is not.
+pub fn is_int_dtype(dtype: DType) -> bool {
+    dtype.is_signed_int() || dtype.is_unsigned_int()
+}
+
+/// The dtype of an operation on tensors of all of these dtypes; [`floatx`](crate::config::floatx) if there is none.
+pub fn result_type(dtypes: &[DType]) -> DType {
+    dtypes.iter().copied().reduce(crate::promote).unwrap_or_else(crate::config::floatx)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_names_go_up() {
+        assert_eq!([get_uid("horn"), get_uid("horn"), get_uid("cup")], [1, 2, 1]);
+    }
+
+    #[test]
+    fn dtypes_join_as_in_keras() {
+        // keras.backend.result_type, Keras 3.15.1.
+        assert_eq!(result_type(&[DType::I32, DType::F16]), DType::F16);
+        assert_eq!(result_type(&[DType::U8, DType::I8, DType::Bool]), DType::I16);
+        assert_eq!(result_type(&[]), DType::F32);
+        assert!(is_int_dtype(DType::U8) && !is_int_dtype(DType::Bool) && is_float_dtype(DType::BF16));
+    }
 }

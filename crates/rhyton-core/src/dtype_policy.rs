@@ -8,37 +8,171 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
-/// In which dtype a layer computes and in which it keeps its weights (Keras's `DTypePolicy`).
+/// In which dtype a layer computes and in which it keeps its weights (Keras's `DTypePolicy`); or a map that says so by the paths of
+/// layers ([`DTypePolicyMap`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DTypePolicy {
     mixed: bool,
     compute: DType,
+    map: Option<&'static DTypePolicyMap>,
 }
 
-static GLOBAL: Mutex<DTypePolicy> = Mutex::new(DTypePolicy::of(DType::F32));
+/// Policies by the paths of layers, or by regular expressions that match the whole of them; what no key is for has the default.
+///
+/// A layer with such a policy passes it on to the layers inside it: `"encoder/attention/.*"` is for all within the layer at
+/// `encoder/attention`.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::prelude::*;
+/// use rhyton_core::DTypePolicyMap;
+///
+/// let map = DTypePolicyMap::new(DType::F32).with("narrow", DTypePolicy::mixed(DType::BF16))?;
+/// let layer = Dense::new(2).name("narrow").dtype(map.policy());
+/// assert_eq!(layer.call(&Tensor::new([1, 2], vec![1.0f32, 2.0])).dtype(), DType::BF16);
+/// # Ok::<(), rhyton_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DTypePolicyMap {
+    default_policy: DTypePolicy,
+    /// Whether the default was given, not the global one.
+    is_given: bool,
+    policies: Vec<(String, DTypePolicy)>,
+}
+
+impl DTypePolicyMap {
+    /// With `default_policy` for what no key is for.
+    pub fn new(default_policy: impl Into<DTypePolicy>) -> DTypePolicyMap {
+        DTypePolicyMap { default_policy: default_policy.into(), is_given: true, policies: Vec::new() }
+    }
+
+    /// Adds a policy for the layer whose path is `key`, or for those whose whole path it matches.
+    ///
+    /// # Errors
+    /// If the key is there already, or no regular expression.
+    pub fn with(mut self, key: &str, policy: impl Into<DTypePolicy>) -> Result<DTypePolicyMap> {
+        if self.policies.iter().any(|(known, _)| known == key) {
+            let what = format!("the key {key:?} is there already");
+            return Err(Error::argument("DTypePolicyMap", what, "give each key once"));
+        }
+        pattern(key)?;
+        self.policies.push((key.to_owned(), policy.into()));
+        Ok(self)
+    }
+
+    /// The policy of the layer at `path`.
+    ///
+    /// # Errors
+    /// If several keys match it.
+    pub fn get(&self, path: &str) -> Result<DTypePolicy> {
+        if let Some((_, policy)) = self.policies.iter().find(|(key, _)| key == path) {
+            return Ok(*policy);
+        }
+        let mut found: Vec<&(String, DTypePolicy)> = Vec::new();
+        for entry in &self.policies {
+            if pattern(&entry.0)?.is_match(path) {
+                found.push(entry);
+            }
+        }
+        match found.as_slice() {
+            [] => Ok(self.default_policy),
+            [only] => Ok(only.1),
+            several => {
+                let keys: Vec<&String> = several.iter().map(|(key, _)| key).collect();
+                let what = format!("the keys {keys:?} all match {path}");
+                Err(Error::argument("DTypePolicyMap", what, "write keys of which one matches"))
+            }
+        }
+    }
+
+    /// The map as a policy of layers.
+    pub fn policy(&self) -> DTypePolicy {
+        // Policies are copied everywhere: maps stay for good, each once.
+        static MAPS: Mutex<Vec<&'static DTypePolicyMap>> = Mutex::new(Vec::new());
+        let mut maps = MAPS.lock().unwrap_or_else(|e| e.into_inner());
+        let map: &'static DTypePolicyMap = match maps.iter().find(|known| **known == self) {
+            Some(known) => known,
+            None => {
+                let kept: &'static DTypePolicyMap = Box::leak(Box::new(self.clone()));
+                maps.push(kept);
+                kept
+            }
+        };
+        DTypePolicy { map: Some(map), ..self.default_policy }
+    }
+
+    fn to_json(&self) -> Value {
+        let policies: serde_json::Map<String, Value> =
+            self.policies.iter().map(|(key, policy)| (key.clone(), policy.to_json())).collect();
+        let default = if self.is_given { self.default_policy.name().into() } else { Value::Null };
+        json!({
+            "module": "keras.dtype_policies",
+            "class_name": "DTypePolicyMap",
+            "config": {"default_policy": default, "policy_map": policies},
+            "registered_name": null,
+        })
+    }
+
+    fn from_json(config: &Value) -> Result<DTypePolicyMap> {
+        let default = &config["default_policy"];
+        let mut map = DTypePolicyMap::new(DTypePolicy::from_json(default)?);
+        map.is_given = !default.is_null();
+        for (key, policy) in config["policy_map"].as_object().into_iter().flatten() {
+            map = map.with(key, DTypePolicy::from_json(policy)?)?;
+        }
+        Ok(map)
+    }
+}
+
+/// A regular expression for the whole of a path.
+fn pattern(key: &str) -> Result<regex_lite::Regex> {
+    regex_lite::Regex::new(&format!("^(?:{key})$")).map_err(|e| {
+        Error::argument("DTypePolicyMap", format!("{key:?} is no regular expression: {e}"), "give a path or a pattern")
+    })
+}
+
+static GLOBAL: Mutex<Option<DTypePolicy>> = Mutex::new(None);
 
 impl DTypePolicy {
     /// Computes in and keeps `dtype`.
     pub const fn of(dtype: DType) -> DTypePolicy {
-        DTypePolicy { mixed: false, compute: dtype }
+        DTypePolicy { mixed: false, compute: dtype, map: None }
     }
 
     /// Computes in `compute` (`float16` or `bfloat16`) and keeps `float32`.
     pub const fn mixed(compute: DType) -> DTypePolicy {
-        DTypePolicy { mixed: true, compute }
+        DTypePolicy { mixed: true, compute, map: None }
     }
 
-    /// The policy of layers that are not given one.
+    /// The policy of layers that are not given one: that which was set, or of [`floatx`](crate::config::floatx).
     pub fn global() -> DTypePolicy {
-        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner())
+        let global = *GLOBAL.lock().unwrap_or_else(|e| e.into_inner());
+        global.unwrap_or_else(|| DTypePolicy::of(crate::config::floatx()))
+    }
+
+    /// Forgets what [`DTypePolicy::set_global`] set.
+    pub(crate) fn reset_global() {
+        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = None;
     }
 
     /// Sets the policy of layers that are not given one, from now on.
     pub fn set_global(policy: DTypePolicy) {
-        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = policy;
+        *GLOBAL.lock().unwrap_or_else(|e| e.into_inner()) = Some(policy);
     }
 
-    /// The dtype of computations.
+    /// The policy of the layer at `path`: of a map the one that it has for it, else the policy itself.
+    ///
+    /// # Errors
+    /// If several keys of a map match the path.
+    pub fn at(&self, path: Option<&str>) -> Result<DTypePolicy> {
+        match (self.map, path) {
+            (Some(map), Some(path)) => map.get(path),
+            (Some(map), None) => Ok(map.default_policy),
+            (None, _) => Ok(*self),
+        }
+    }
+
+    /// The dtype of computations; of a map that of its default.
     pub fn compute_dtype(&self) -> DType {
         self.compute
     }
@@ -55,6 +189,9 @@ impl DTypePolicy {
 
     /// As Keras writes it into configurations.
     pub fn to_json(&self) -> Value {
+        if let Some(map) = self.map {
+            return map.to_json();
+        }
         json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": self.name()}, "registered_name": null})
     }
 
@@ -66,6 +203,9 @@ impl DTypePolicy {
         let name = match value {
             Value::Null => return Ok(DTypePolicy::global()),
             Value::String(name) => Some(name.as_str()),
+            map if map["class_name"] == "DTypePolicyMap" => {
+                return Ok(DTypePolicyMap::from_json(&map["config"])?.policy());
+            }
             object => object["config"]["name"].as_str(),
         };
         name.and_then(|n| n.parse().ok()).ok_or_else(|| {
@@ -101,5 +241,45 @@ impl FromStr for DTypePolicy {
                 "known are the dtypes, mixed_float16 and mixed_bfloat16",
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Call, Layer, LayerObject, MultiHeadAttention};
+    use crate::model::{deserialize_layer, serialize_layer};
+    use crate::tensor::Tensor;
+
+    #[test]
+    fn layers_inside_have_the_policies_of_their_paths() {
+        // keras.layers.MultiHeadAttention(2, 3, dtype=map, name="mha"): compute dtypes of the layer and of its query, Keras 3.15.1.
+        let map = DTypePolicyMap::new(DType::F32).with("mha/.*", DTypePolicy::mixed(DType::BF16)).unwrap();
+        let layer = MultiHeadAttention::new(2, 3).name("mha").dtype(map.policy());
+        let x = Tensor::new([1, 2, 4], vec![0.5f32; 8]);
+        layer.call(crate::Args::new(&x).and(&x)).check().unwrap();
+        assert_eq!(layer.base().compute_dtype(), DType::F32);
+        let (_, query) = layer.children().into_iter().find(|(_, l)| l.name() == "query").unwrap();
+        assert_eq!((query.base().compute_dtype(), query.base().variable_dtype()), (DType::BF16, DType::F32));
+        let form = serialize_layer(&layer);
+        let map_form = json!({
+            "module": "keras.dtype_policies", "class_name": "DTypePolicyMap", "registered_name": null,
+            "config": {"default_policy": "float32", "policy_map": {"mha/.*": DTypePolicy::mixed(DType::BF16).to_json()}},
+        });
+        assert_eq!(form["config"]["dtype"], map_form);
+        assert_eq!(serialize_layer(deserialize_layer(&form).unwrap().as_ref()), form);
+    }
+
+    #[test]
+    fn one_key_alone_matches() {
+        let map = DTypePolicyMap::new(DType::F32).with("a/.*", DType::F16).unwrap().with("a/b", DType::BF16).unwrap();
+        assert_eq!(map.get("a/b").unwrap().compute_dtype(), DType::BF16);
+        assert_eq!(map.get("a/c").unwrap().compute_dtype(), DType::F16);
+        assert_eq!(map.get("a").unwrap().compute_dtype(), DType::F32);
+        let twice = map.with(".*/c", DType::F64).unwrap();
+        assert!(twice.get("a/c").unwrap_err().to_string().contains("all match"));
+        let layer = crate::layers::Dense::new(1).name("a/c").dtype(twice.policy());
+        assert!(layer.call(Tensor::new([1, 1], vec![1.0f32])).check().is_err());
+        assert!(std::ptr::eq(twice.policy().map.unwrap(), twice.clone().policy().map.unwrap()));
     }
 }

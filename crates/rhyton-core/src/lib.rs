@@ -33,10 +33,13 @@ pub mod saving;
 mod tensor;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod trainer;
+pub mod tree;
+pub mod utils;
 mod variable;
 
-pub use dtype_policy::DTypePolicy;
+pub use dtype_policy::{DTypePolicy, DTypePolicyMap};
 pub use error::{Error, Report, Result};
 pub use jit::{Jit, jit};
 pub use nest::{Args, Nest};
@@ -80,5 +83,5 @@ pub mod prelude {
     pub use crate::{
         Args, Array, DType, DTypePolicy, Error, Nest, Result, Tensor, Variable, grad, jit, value_and_grad,
     };
-    pub use crate::{callbacks, layers, losses, metrics, ops};
+    pub use crate::{callbacks, layers, losses, metrics, ops, text};
 }

@@ -40,10 +40,18 @@ pub fn auto_name(class_name: &str) -> String {
 
 /// `name` the first time, then `name_1`, `name_2`, …, on this thread.
 pub fn unique_name(name: &str) -> String {
+    match count(name) {
+        1 => name.to_owned(),
+        n => format!("{name}_{}", n - 1),
+    }
+}
+
+/// How often `name` has been counted on this thread, this time included.
+pub(crate) fn count(name: &str) -> usize {
     COUNTS.with_borrow_mut(|counts| {
         let count = counts.entry(name.to_owned()).or_insert(0);
         *count += 1;
-        if *count == 1 { name.to_owned() } else { format!("{name}_{}", *count - 1) }
+        *count
     })
 }
 

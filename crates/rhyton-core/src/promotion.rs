@@ -53,10 +53,10 @@ pub fn result_type(operands: &[&Operand]) -> DType {
     let float = operands.iter().any(|o| matches!(o, Operand::Float(_)));
     let int = operands.iter().any(|o| matches!(o, Operand::Int(_)));
     match strong {
-        Some(dtype) if float && !dtype.is_float() => DType::F32,
+        Some(dtype) if float && !dtype.is_float() => crate::config::floatx(),
         Some(DType::Bool) if int => DType::I32,
         Some(dtype) => dtype,
-        None if float => DType::F32,
+        None if float => crate::config::floatx(),
         None if int => DType::I32,
         None => DType::Bool,
     }

@@ -28,5 +28,6 @@ pub mod tfrecord;
 mod archive;
 mod cursor;
 mod elements;
+mod pickle;
 
 pub use error::{Error, Place, Result};

@@ -5,7 +5,7 @@
 //! | versions | 1.0, 2.0, 3.0 | 1.0 |
 //! | byte order | both | little-endian |
 //! | element order | C and Fortran | C |
-//! | dtypes | all of [`DType`], `U` and `S` strings | all of [`DType`] |
+//! | dtypes | all of [`DType`], `U` and `S` strings, objects that are such | all of [`DType`], `U` |
 //!
 //! `bfloat16` is stored as ml_dtypes stores it, as two raw bytes (`|V2`), and `|V2` is read as `bfloat16`.
 
@@ -17,14 +17,14 @@ use rhyton_ir::{Array, DType};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Place, Result, memory, read_file};
-use crate::{atomic, elements};
+use crate::{atomic, elements, pickle};
 
 /// What a `.npy` file holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NpyValue {
     /// Numbers or truth values.
     Array(Array),
-    /// Strings, in row-major order: NumPy's `U`, or `S` where the bytes are UTF-8.
+    /// Strings, in row-major order: NumPy's `U`, `S` where the bytes are UTF-8, or `O` where the objects are such.
     Strings {
         /// The shape.
         shape: Vec<usize>,
@@ -36,8 +36,8 @@ pub enum NpyValue {
 /// Reads a `.npy` file.
 ///
 /// # Errors
-/// If it cannot be read, is not a `.npy` file, is shorter than it declares, or holds objects, records, dates or complex
-/// numbers.
+/// If it cannot be read, is not a `.npy` file, is shorter than it declares, or holds other objects than
+/// texts, records, dates or complex numbers.
 pub fn read(path: impl AsRef<Path>) -> Result<NpyValue> {
     let path = path.as_ref();
     parse(&read_file(path)?).map_err(|fault| fault.at(path, ""))
@@ -79,6 +79,30 @@ pub fn to_bytes(array: &Array) -> Vec<u8> {
     bytes
 }
 
+/// The bytes of a `.npy` file of texts of `shape`, as NumPy's `U`.
+///
+/// # Errors
+/// If there are not as many texts as the shape takes.
+pub fn strings_to_bytes(shape: &[usize], values: &[String]) -> Result<Vec<u8>> {
+    if element_count(shape) != Some(values.len()) {
+        return Err(Error::Argument {
+            what: format!("{} texts do not fill the shape {shape:?}", values.len()),
+            fix: "give as many as the product of the shape".into(),
+        });
+    }
+    let points = values.iter().map(|v| v.chars().count()).max().unwrap_or(0).max(1);
+    let mut bytes = header_of(&format!("<U{points}"), shape);
+    for value in values {
+        let mut left = points;
+        for point in value.chars() {
+            bytes.extend(u32::from(point).to_le_bytes());
+            left -= 1;
+        }
+        bytes.extend(std::iter::repeat_n(0, 4 * left));
+    }
+    Ok(bytes)
+}
+
 /// The array in `value`, or the error that `place` holds strings.
 pub(crate) fn expect_array(value: NpyValue, place: impl FnOnce() -> Place) -> Result<Array> {
     match value {
@@ -95,11 +119,15 @@ const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// Everything before the elements.
 pub(crate) fn header(array: &Array) -> Vec<u8> {
-    let shape = match array.shape() {
+    header_of(descr(array.dtype()), array.shape())
+}
+
+fn header_of(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let shape = match shape {
         [one] => format!("({one},)"),
         shape => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
     };
-    let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {shape}, }}", descr(array.dtype()));
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     // The elements start at a multiple of 64 bytes; the header ends in a newline.
     let unpadded = MAGIC.len() + 4 + text.len() + 1;
     text.extend(std::iter::repeat_n(' ', unpadded.next_multiple_of(64) - unpadded));
@@ -161,6 +189,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<NpyValue, Fault> {
     let at = cursor.position();
     let text = cursor.take(len)?;
     let Header { descr, fortran_order, shape } = Header::parse(text, at)?;
+    if descr == "|O" {
+        return objects(bytes, cursor.position(), shape, fortran_order);
+    }
     let (kind, big_endian) = kind(&descr, at)?;
     let size = match kind {
         Kind::Number(dtype) => Some(dtype.size()),
@@ -211,6 +242,18 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<NpyValue, Fault> {
             Some(text.trim_end_matches('\0').to_owned())
         }),
     }
+}
+
+/// An array of objects that are texts.
+fn objects(bytes: &[u8], at: usize, shape: Vec<usize>, fortran_order: bool) -> Result<NpyValue, Fault> {
+    let values = pickle::texts(bytes, at)?;
+    if element_count(&shape) != Some(values.len()) {
+        return Err(Fault::damaged(at, format!("{} objects do not fill the shape {shape:?}", values.len())));
+    }
+    if fortran_order {
+        return Err(Fault::unsupported(at, "objects in Fortran's order", "save np.ascontiguousarray of it"));
+    }
+    Ok(NpyValue::Strings { shape, values })
 }
 
 /// The kind of elements that `descr` names, and whether they are big-endian.
@@ -335,6 +378,16 @@ mod tests {
     }
 
     #[test]
+    fn texts_read_back() {
+        for (shape, texts) in [(vec![], vec!["one"]), (vec![2, 2], vec!["", "é", "longer", "z"]), (vec![0], vec![])] {
+            let values: Vec<String> = texts.iter().map(|&t| t.to_owned()).collect();
+            let bytes = strings_to_bytes(&shape, &values).unwrap();
+            assert_eq!(from_bytes(&bytes).unwrap(), NpyValue::Strings { shape, values });
+        }
+        assert!(strings_to_bytes(&[2], &["a".to_owned()]).is_err());
+    }
+
+    #[test]
     fn a_declared_size_beyond_the_file_is_an_error() {
         for shape in ["(4,)", "(99999999999,)", "(99999999999, 99999999999)", "(-1,)"] {
             let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}\n");
@@ -362,8 +415,8 @@ mod tests {
     }
 
     #[test]
-    fn objects_and_records_are_named_as_unsupported() {
-        for descr in ["'|O'", "'<c8'", "'<M8[ns]'", "[('a', '<f4')]", "''", "'é'"] {
+    fn complex_numbers_and_records_are_named_as_unsupported() {
+        for descr in ["'<c8'", "'<M8[ns]'", "[('a', '<f4')]", "''", "'é'"] {
             let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,), }}\n");
             let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
             bytes.extend((text.len() as u16).to_le_bytes());

@@ -78,6 +78,35 @@ pub fn write_with(path: impl AsRef<Path>, arrays: &[(&str, &Array)], compression
     atomic::replace(path, |file| encode(file, path, arrays, compression).map(drop))
 }
 
+/// Writes a `.npz` file of arrays and arrays of strings atomically, uncompressed.
+///
+/// # Errors
+/// As [`write()`], or if strings do not fill their shape.
+pub fn write_values(path: impl AsRef<Path>, values: &[(&str, &NpyValue)]) -> Result<()> {
+    let path = path.as_ref();
+    let mut members: Vec<(String, Vec<u8>)> = Vec::new();
+    for (name, value) in values {
+        let member = format!("{name}.npy");
+        if members.iter().any(|(taken, _)| *taken == member) {
+            return Err(twice(name));
+        }
+        let bytes = match value {
+            NpyValue::Array(array) => npy::to_bytes(array),
+            NpyValue::Strings { shape, values } => npy::strings_to_bytes(shape, values)?,
+        };
+        members.push((member, bytes));
+    }
+    atomic::replace(path, |file| {
+        let mut writer = Writer::new(file, path);
+        members.iter().try_for_each(|(name, bytes)| writer.member(name, &[bytes], false))?;
+        writer.finish().map(drop)
+    })
+}
+
+fn twice(name: &str) -> Error {
+    Error::Argument { what: format!("two arrays are named {name:?}"), fix: "give each array a name of its own".into() }
+}
+
 /// The bytes of a `.npz` file.
 ///
 /// # Errors
@@ -91,10 +120,7 @@ fn encode<W: Write + Seek>(out: W, file: &Path, arrays: &[(&str, &Array)], compr
     let mut names = std::collections::BTreeSet::new();
     for (name, array) in arrays {
         if !names.insert(name) {
-            return Err(Error::Argument {
-                what: format!("two arrays are named {name:?}"),
-                fix: "give each array a name of its own".into(),
-            });
+            return Err(twice(name));
         }
         let parts: [&[u8]; 2] = [&npy::header(array), &elements::encode(array)];
         writer.member(&format!("{name}.npy"), &parts, compression == Compression::Deflated)?;

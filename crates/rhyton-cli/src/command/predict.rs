@@ -44,10 +44,9 @@ impl Predict {
             1 => outputs.into_iter().map(|a| ("y".to_owned(), a)).collect(),
             _ => outputs.into_iter().enumerate().map(|(i, a)| (format!("y{i}"), a)).collect(),
         };
-        arrays::write(&self.output, &named)?;
-        for (name, array) in &named {
-            common.say(format_args!("{name}: {} {:?} in {}", array.dtype(), array.shape(), self.output.display()));
-        }
+        let told: Vec<String> = named.iter().map(|(n, a)| format!("{n}: {} {:?}", a.dtype(), a.shape())).collect();
+        arrays::write_outputs(&self.output, &model, named)?;
+        told.iter().for_each(|array| common.say(format_args!("{array} in {}", self.output.display())));
         Ok(())
     }
 }

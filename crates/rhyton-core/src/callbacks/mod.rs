@@ -39,12 +39,19 @@ pub use learning_rate_scheduler::LearningRateScheduler;
 pub use list::List;
 pub use model_checkpoint::ModelCheckpoint;
 pub use monitor::Mode;
+pub(crate) use progress_bar::Progress;
 pub use progress_bar::ProgressBar;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
 pub use save_freq::SaveFreq;
 pub use swap_ema_weights::SwapEMAWeights;
 pub use tensorboard::{TensorBoard, UpdateFreq};
 pub use terminate_on_nan::TerminateOnNaN;
+
+/// Keras's name of [`List`].
+pub type CallbackList<'c> = List<'c>;
+
+/// Keras's name of [`ProgressBar`].
+pub type ProgbarLogger = ProgressBar;
 
 /// A class of callbacks: its name and how to make one.
 struct CallbackClass {

@@ -24,8 +24,9 @@ impl ProgressBar {
 
     fn begin(&mut self, run: &Run) {
         self.finish_bar();
-        self.now = Some(Progress { steps: run.steps, seen: 0, start: Instant::now(), after_first: None });
-        if run.verbose == 1 && std::io::stderr().is_terminal() {
+        self.now = Some(Progress::new(run.steps));
+        let moves = std::io::stderr().is_terminal() && crate::config::is_interactive_logging_enabled();
+        if run.verbose == 1 && moves {
             let bar = indicatif::ProgressBar::no_length().with_style(
                 indicatif::ProgressStyle::with_template("{msg}")
                     .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
@@ -36,10 +37,7 @@ impl ProgressBar {
 
     fn step(&mut self, batch: usize, logs: &Logs) {
         let Some(progress) = &mut self.now else { return };
-        progress.seen = progress.steps.map_or(batch + 1, |steps| steps.min(batch + 1));
-        if progress.seen == 1 {
-            progress.after_first = Some(Instant::now());
-        }
+        progress.see(batch + 1);
         if let Some(bar) = &self.bar {
             bar.set_message(progress.bar(logs, false));
         }
@@ -69,7 +67,7 @@ fn say(line: &str) {
 
 /// How far one epoch, evaluation or prediction is.
 #[derive(Debug)]
-struct Progress {
+pub(crate) struct Progress {
     steps: Option<usize>,
     seen: usize,
     start: Instant,
@@ -80,6 +78,24 @@ struct Progress {
 const WIDTH: usize = 20;
 
 impl Progress {
+    /// At the beginning of `steps`, if that is known.
+    pub(crate) fn new(steps: Option<usize>) -> Progress {
+        Progress { steps, seen: 0, start: Instant::now(), after_first: None }
+    }
+
+    /// `seen` steps so far.
+    pub(crate) fn see(&mut self, seen: usize) {
+        self.seen = self.steps.map_or(seen, |steps| steps.min(seen));
+        if self.seen == 1 {
+            self.after_first = Some(Instant::now());
+        }
+    }
+
+    /// Whether `seen` steps are all.
+    pub(crate) fn is_complete(&self, seen: usize) -> bool {
+        self.steps.is_some_and(|steps| seen >= steps)
+    }
+
     /// The time of a step; the first one, which compiles, counts only while it is alone.
     fn step_time(&self) -> Duration {
         match (self.after_first, self.seen) {
@@ -90,7 +106,7 @@ impl Progress {
     }
 
     /// Keras's bar: bold counts and times, a green line for what is done and a grey one for what is left.
-    fn bar(&self, logs: &Logs, finished: bool) -> String {
+    pub(crate) fn bar(&self, logs: &Logs, finished: bool) -> String {
         let steps = self.steps.filter(|&n| n > 0);
         let mut text = match steps {
             Some(steps) => {
@@ -111,7 +127,7 @@ impl Progress {
     }
 
     /// Keras's line of `verbose=2`.
-    fn line(&self, logs: &Logs) -> String {
+    pub(crate) fn line(&self, logs: &Logs) -> String {
         let steps = self.seen;
         let elapsed = self.start.elapsed().as_secs_f64();
         format!("{steps}/{steps} - {elapsed:.0}s -{}{}", per_step(self.step_time()), metrics(logs))

@@ -77,7 +77,7 @@ impl Base {
         }
     }
 
-    /// The dtype policy.
+    /// The dtype policy as it was given, which may be a map.
     pub fn policy(&self) -> DTypePolicy {
         *self.0.policy.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_with(DTypePolicy::global)
     }
@@ -87,14 +87,21 @@ impl Base {
         *self.0.policy.lock().unwrap_or_else(|e| e.into_inner()) = Some(policy.into());
     }
 
+    /// The dtype policy of this layer.
+    fn own_policy(&self) -> DTypePolicy {
+        let policy = self.policy();
+        // Keys that clash are refused when the layer is built.
+        policy.at(self.path()).unwrap_or(policy)
+    }
+
     /// The dtype of computations.
     pub fn compute_dtype(&self) -> DType {
-        self.policy().compute_dtype()
+        self.own_policy().compute_dtype()
     }
 
     /// The dtype of weights.
     pub fn variable_dtype(&self) -> DType {
-        self.policy().variable_dtype()
+        self.own_policy().variable_dtype()
     }
 
     /// Starts a weight named `name` of `shape`; finish it with [`NewWeight::add`].

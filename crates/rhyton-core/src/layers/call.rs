@@ -3,13 +3,14 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use rhyton_ir::DType;
+use rhyton_ir::{DType, TensorType};
 
-use super::layer::{Context, InputShapes, Layer, LayerRef, build_layer, describe};
+use super::layer::{Context, InputShapes, Layer, LayerRef, TextInput, build_layer, describe};
 use crate::error::{Error, Result};
 use crate::model::{CallNode, History};
 use crate::nest::{Args, Nest};
 use crate::tensor::{Tensor, Trace, here};
+use crate::text;
 
 /// Calls of layers, as users write them.
 pub trait Call {
@@ -93,7 +94,7 @@ pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest
         return record_call(layer, args, cx);
     }
     let args = if layer.autocasts_inputs() { autocast(args, layer.base().compute_dtype())? } else { args };
-    build_layer(layer.as_ref(), &InputShapes::of(&args, layer.arguments()))?;
+    build_layer(layer.as_ref(), &shapes_of(layer.as_ref(), &args)?)?;
     let outer = (cx.training, cx.undecided);
     if let Some(Nest::Plain(serde_json::Value::Bool(training))) = args.named.get("training") {
         (cx.training, cx.undecided) = (*training, false);
@@ -114,6 +115,15 @@ pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest
         }
     }
     set_masks(layer, &args, outputs)
+}
+
+/// The shapes for which the layer is built: bytes of texts are no axis.
+fn shapes_of(layer: &dyn Layer, args: &Args) -> Result<InputShapes> {
+    if layer.text_input() == TextInput::Never {
+        return Ok(InputShapes::of(args, layer.arguments()));
+    }
+    let logical = args.map(&mut |t| Ok(Tensor::placeholder(TensorType::new(t.dtype(), text::shape_of(t)))))?;
+    Ok(InputShapes::of(&logical, layer.arguments()))
 }
 
 fn autocast(args: Args, compute: DType) -> Result<Args> {
@@ -151,10 +161,18 @@ fn set_masks(layer: &LayerRef, args: &Args, outputs: Nest) -> Result<Nest> {
 
 /// Runs the layer on placeholders to learn the types of its outputs, and gives symbols that remember the call.
 fn record_call(layer: &LayerRef, args: Args, cx: &Context) -> Result<Nest> {
+    let texts = args.tensors().iter().any(|t| text::is_symbolic(t.ty()));
+    if texts && layer.text_input() == TextInput::Never {
+        return Err(Error::argument(
+            describe(layer.as_ref()),
+            "the input is texts, and the layer takes numbers",
+            "put StringLookup, TextVectorization, Hashing or HashedCrossing before it",
+        ));
+    }
     let abstracted = args.map(&mut |t| Ok(Tensor::placeholder(t.ty().clone())))?;
     // What the layer assigns on the way (states, moving averages) depends on placeholders and is not carried out.
     // Shapes are those in training for layers that train by default, as in Keras.
-    let mut cx = Context { undecided: !cx.training, ..Context::new(cx.training) };
+    let mut cx = Context { undecided: !cx.training, symbolic: true, ..Context::new(cx.training) };
     let (outputs, _) = Trace::record(|| call_layer(layer, abstracted, &mut cx));
     let outputs = outputs?;
     let node = Arc::new(CallNode {

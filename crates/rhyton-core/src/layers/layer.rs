@@ -122,6 +122,17 @@ pub trait Layer: LayerObject {
         true
     }
 
+    /// Whether the inputs are texts; see [`crate::text`].
+    fn text_input(&self) -> TextInput {
+        TextInput::Never
+    }
+
+    /// Whether the layer runs in compiled steps; one whose output shape hangs on the values does not, and models with it are
+    /// run layer by layer.
+    fn supports_jit(&self) -> bool {
+        true
+    }
+
     /// Whether Keras's class counts as built from the beginning (its `__init__` builds it), so that no shapes are
     /// stored.
     fn is_built_at_init(&self) -> bool {
@@ -208,10 +219,27 @@ pub trait Layer: LayerObject {
         Ok(())
     }
 
+    /// The name in `model.weights.h5` of the variable at `index` of [`Layer::saved_variables`]; its number unless said
+    /// otherwise.
+    fn saved_name(&self, index: usize) -> String {
+        index.to_string()
+    }
+
     /// What the layer saves into `model.weights.h5`, in order; its own weights unless said otherwise.
     fn saved_variables(&self) -> Vec<Variable> {
         own_weights_in_order(self.base())
     }
+}
+
+/// Whether a layer takes texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextInput {
+    /// It takes numbers alone.
+    Never,
+    /// It takes numbers or texts; numbers of dtype `uint8` are read as texts.
+    Possibly,
+    /// It takes texts alone.
+    Always,
 }
 
 /// Inner layers by Keras's attribute names.
@@ -294,6 +322,8 @@ pub struct Context {
     pub metrics: Vec<(String, Tensor)>,
     /// Whether nobody has said if this is training, so that each layer does what is its default.
     pub(crate) undecided: bool,
+    /// Whether the call is one on symbols, of which only types are learnt.
+    pub(crate) symbolic: bool,
 }
 
 impl Context {
@@ -467,9 +497,9 @@ impl ShapeNest {
     }
 }
 
-/// `[null, 3]`: sizes that are not known are `null`.
+/// `[null, 3]`: sizes that are not known are `null`; the bytes of texts are no axis.
 pub fn shape_to_json(shape: &Shape) -> Value {
-    shape.iter().map(|d| d.known().map_or(Value::Null, Value::from)).collect()
+    crate::text::logical_shape(shape).iter().map(|d| d.known().map_or(Value::Null, Value::from)).collect()
 }
 
 /// From `[null, 3]`; the first axis, if unknown, is the batch.
@@ -501,6 +531,7 @@ pub fn build_layer(layer: &dyn Layer, shapes: &InputShapes) -> Result<()> {
     }
     let name = layer.name().to_owned();
     layer.base().set_path(crate::naming::path_of(&name));
+    layer.base().policy().at(layer.base().path()).map_err(|e| e.within(&describe(layer)))?;
     crate::naming::scoped(&name, || layer.build(shapes)).map_err(|e| e.within(&describe(layer)))?;
     layer.base().set_built(shapes.to_json());
     Ok(())

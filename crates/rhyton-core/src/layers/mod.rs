@@ -31,7 +31,7 @@ pub(crate) use base::{last_size, size_of};
 pub use call::{Call, call_layer};
 pub(crate) use call::{first_mask, passed_mask};
 pub use layer::{
-    Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, build_layer, describe, shape_from_json,
+    Context, InputShapes, Layer, LayerObject, LayerRef, ShapeNest, TextInput, build_layer, describe, shape_from_json,
     shape_to_json,
 };
 pub(crate) use layer::{config_with, unknown_dim};

@@ -122,14 +122,19 @@ impl<'de, const N: usize> Deserialize<'de> for Margins<N> {
     }
 }
 
-/// Where the channels are; the last axis by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where the channels are; [`image_data_format`](crate::config::image_data_format) says where by default: the last axis unless set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataFormat {
     /// `(batch, …, channels)`.
-    #[default]
     ChannelsLast,
     /// `(batch, channels, …)`.
     ChannelsFirst,
+}
+
+impl Default for DataFormat {
+    fn default() -> DataFormat {
+        crate::config::image_data_format()
+    }
 }
 
 impl DataFormat {

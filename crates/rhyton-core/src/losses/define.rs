@@ -88,7 +88,7 @@ macro_rules! loss {
             }
 
             fn dtype(&self) -> rhyton_ir::DType {
-                self.dtype.unwrap_or(rhyton_ir::DType::F32)
+                self.dtype.unwrap_or_else(crate::config::floatx)
             }
         }
     };

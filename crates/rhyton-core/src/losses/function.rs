@@ -180,7 +180,7 @@ impl Loss for LossFunctionWrapper {
     }
 
     fn dtype(&self) -> DType {
-        DType::F32
+        crate::config::floatx()
     }
 }
 

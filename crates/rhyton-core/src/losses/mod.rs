@@ -64,7 +64,7 @@ pub trait Loss: KerasObject {
 
     /// In which dtype it is computed.
     fn dtype(&self) -> DType {
-        DType::F32
+        crate::config::floatx()
     }
 }
 

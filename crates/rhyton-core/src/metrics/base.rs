@@ -30,7 +30,7 @@ impl Default for State {
             default_name: None,
             given_name: Mutex::default(),
             name: OnceLock::new(),
-            dtype: Mutex::new(DType::F32),
+            dtype: Mutex::new(crate::config::floatx()),
             variables: Mutex::default(),
         }
     }

@@ -15,6 +15,7 @@ use crate::nest::{Args, Nest};
 use crate::ops::{self, OperationLayer};
 use crate::saving::{Parts, custom, unknown, unknown_class};
 use crate::tensor::Tensor;
+use crate::text;
 
 /// The full form of a layer, operation or model.
 pub fn serialize_layer(layer: &dyn Layer) -> Value {
@@ -66,11 +67,6 @@ fn instance(parts: &Parts) -> Result<LayerRef> {
             "layer",
             "a Lambda holds Python code, which is never run",
             "replace it by a layer or operation of Keras in Python and save again",
-        )),
-        "StringLookup" | "TextVectorization" => Err(Error::unsupported(
-            "layer",
-            format!("{class} takes texts, and tensors hold numbers"),
-            "look the texts up before the model, and save the model without it",
         )),
         _ => {
             let found = layers::classes().find(|c| c.name == class);
@@ -191,7 +187,7 @@ impl NodeIndices {
                 "class_name": "__keras_tensor__",
                 "config": {
                     "shape": shape_to_json(t.shape()),
-                    "dtype": t.dtype().name(),
+                    "dtype": text::dtype_name(t.ty()),
                     "keras_history": self.history(t, false),
                 },
             }),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rhyton_ir::Dim;
+use rhyton_ir::{DType, Dim, Shape};
 
 use super::history::{CallNode, History};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use crate::layers::{Context, LayerRef, call_layer};
 use crate::nest::Nest;
 use crate::ops;
 use crate::tensor::Tensor;
+use crate::text;
 
 /// Calls of layers between input and output symbols, in an order in which each follows what it needs.
 #[derive(Debug)]
@@ -154,6 +155,9 @@ impl FunctionalGraph {
 
 /// Adds or drops a last axis of size 1 where that gives the symbol's rank, and converts to its dtype.
 fn fit_rank(symbol: &Tensor, value: &Tensor) -> Result<Tensor> {
+    if text::is_symbolic(symbol.ty()) {
+        return fit_texts(symbol, value);
+    }
     let wanted = symbol.rank();
     let mask = value.mask().cloned();
     let fitted = if value.rank() == wanted {
@@ -172,6 +176,34 @@ fn fit_rank(symbol: &Tensor, value: &Tensor) -> Result<Tensor> {
         return Err(mismatch(symbol, value));
     }
     Ok(fitted.cast(symbol.dtype()).with_mask(mask))
+}
+
+/// [`fit_rank`] of texts, whose last axis is their bytes.
+fn fit_texts(symbol: &Tensor, value: &Tensor) -> Result<Tensor> {
+    if value.dtype() != DType::U8 || value.rank() == 0 {
+        return Err(Error::argument(
+            format!("input {}", symbol.history().map_or("?", History::layer_name)),
+            format!("the model takes texts but the data is numbers of dtype {}", value.dtype()),
+            "make texts with text::encode",
+        ));
+    }
+    let wanted = symbol.rank();
+    let mut shape: Vec<Dim> = value.shape().to_vec();
+    if value.rank() == wanted + 1 && value.dim(-2).is(1) {
+        shape.remove(wanted - 1);
+    } else if value.rank() + 1 == wanted && symbol.dim(-2).is(1) {
+        shape.insert(wanted - 2, Dim::Known(1));
+    }
+    let fits = shape.len() == wanted && shape.iter().zip(symbol.shape().iter()).all(|(a, b)| a.compatible(b));
+    if !fits {
+        let (model, data) = (text::logical_shape(symbol.shape()), text::shape_of(value));
+        return Err(Error::shape(
+            format!("input {}", symbol.history().map_or("?", History::layer_name)),
+            format!("the model takes texts of shape {} but the data has {data}", Shape::from(model.to_vec())),
+            "reshape the data, or build the model with an Input of its shape",
+        ));
+    }
+    Ok(if shape.len() == value.rank() { value.clone() } else { ops::reshape_to(value, shape) })
 }
 
 fn mismatch(symbol: &Tensor, value: &Tensor) -> Error {

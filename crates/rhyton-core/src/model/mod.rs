@@ -1,5 +1,6 @@
 //! Models: functional, sequential and subclassed, all of one type.
 
+mod clone;
 mod config;
 mod functional;
 mod graph;
@@ -13,12 +14,14 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerObject, LayerRef, call_layer};
+use crate::layers::{Base, Call, Context, InputShapes, Layer, LayerObject, LayerRef, TextInput, call_layer};
 use crate::nest::{Args, Nest};
 use crate::tensor::Tensor;
+use crate::text;
 use crate::trainer::Trainer;
 use crate::variable::Variable;
 
+pub use clone::{CloneModel, clone_model, clone_model_with};
 pub use config::deserialize_layer;
 pub(crate) use config::{container_names, serialize_layer};
 pub use graph::FunctionalGraph;
@@ -298,6 +301,27 @@ impl Layer for Model {
             return Ok(());
         }
         crate::layers::build_layer(self, &InputShapes::from_json(config)?)
+    }
+
+    fn text_input(&self) -> TextInput {
+        let texts = |inputs: &Nest| inputs.tensors().iter().any(|t| text::is_symbolic(t.ty()));
+        match &*self.body {
+            Body::Functional(graph) if texts(graph.inputs()) => TextInput::Possibly,
+            Body::Functional(_) => TextInput::Never,
+            Body::Sequential(stack) => stack.layers().first().map_or(TextInput::Never, |first| {
+                let text_input = self.inputs().first().is_some_and(|t| text::is_symbolic(t.ty()));
+                if text_input { TextInput::Always } else { first.text_input() }
+            }),
+            Body::Subclassed(layer) => layer.text_input(),
+        }
+    }
+
+    fn supports_jit(&self) -> bool {
+        match &*self.body {
+            Body::Functional(graph) => graph.layers().iter().all(|l| l.supports_jit()),
+            Body::Sequential(stack) => stack.layers().iter().all(|l| l.supports_jit()),
+            Body::Subclassed(layer) => layer.supports_jit(),
+        }
     }
 
     fn autocasts_inputs(&self) -> bool {

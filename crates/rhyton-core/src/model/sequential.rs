@@ -6,9 +6,10 @@ use rhyton_ir::TensorType;
 
 use super::{Body, FunctionalGraph, Model};
 use crate::error::{Error, Result};
-use crate::layers::{Call, Context, InputLayer, InputShapes, LayerRef, call_layer};
+use crate::layers::{Call, Context, InputLayer, InputShapes, LayerRef, TextInput, call_layer};
 use crate::nest::{Args, Nest};
 use crate::tensor::Tensor;
+use crate::text;
 
 /// Where stacks of layers start: `Sequential::new()` is a [`Model`] without layers.
 ///
@@ -127,7 +128,10 @@ impl Stack {
             // The graph serves any batch size.
             shape[0] = crate::layers::unknown_dim(0);
         }
-        let ty = TensorType::new(first.base().compute_dtype(), shape);
+        let ty = match first.text_input() {
+            TextInput::Always => text::symbolic(&shape),
+            _ => TensorType::new(first.base().compute_dtype(), shape),
+        };
         let input: LayerRef = Arc::new(InputLayer::for_type(&ty, &crate::naming::auto_name("InputLayer")));
         let layers = std::mem::take(&mut state.layers);
         for layer in std::iter::once(input).chain(layers) {

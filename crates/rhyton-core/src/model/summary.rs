@@ -87,7 +87,8 @@ fn is_stack(graph: &FunctionalGraph) -> bool {
 }
 
 fn shape_text(shape: &Shape) -> String {
-    let dims: Vec<String> = shape.iter().map(|d| d.known().map_or("None".into(), |n| n.to_string())).collect();
+    let dims: Vec<String> =
+        crate::text::logical_shape(shape).iter().map(|d| d.known().map_or("None".into(), |n| n.to_string())).collect();
     format!("({})", dims.join(", "))
 }
 

@@ -299,5 +299,5 @@ pub(crate) fn exactly<const N: usize>(results: Vec<Tensor>) -> [Tensor; N] {
 
 /// The floating-point dtype in which a function of `dtype` is computed: itself, or `float32`.
 pub(crate) fn float_of(dtype: DType) -> DType {
-    if dtype.is_float() { dtype } else { DType::F32 }
+    if dtype.is_float() { dtype } else { crate::config::floatx() }
 }

@@ -113,7 +113,7 @@ fn array_of(value: &Value) -> Result<Tensor> {
     })?;
     let whole = !value.to_string().contains(['.', 'e', 'E']);
     let array = rhyton_ir::Array::new(shape, values);
-    Ok(Tensor::from(array.cast(if whole { DType::I32 } else { DType::F32 })))
+    Ok(Tensor::from(array.cast(if whole { DType::I32 } else { crate::config::floatx() })))
 }
 
 impl From<Tensor> for Operand {

@@ -18,6 +18,7 @@ mod lamb;
 mod learning_rate;
 mod lion;
 mod lossscaleoptimizer;
+mod multioptimizer;
 mod muon;
 mod nadam;
 mod optimizer;
@@ -48,6 +49,7 @@ pub use lamb::Lamb;
 pub use learning_rate::LearningRate;
 pub use lion::Lion;
 pub use lossscaleoptimizer::LossScaleOptimizer;
+pub use multioptimizer::{MultiOptimizer, OptimizerMap};
 pub use muon::Muon;
 pub use nadam::Nadam;
 pub use optimizer::{Optimizer, Step, UpdateRule, Updated};
@@ -72,6 +74,7 @@ pub(crate) const CLASSES: &[Class<dyn Optimizer>] = &[
     Class { name: "Adafactor", from_config: make::<Adafactor> },
     Class { name: "Muon", from_config: make::<Muon> },
     Class { name: "ScheduleFreeAdamW", from_config: make::<ScheduleFreeAdamW> },
+    Class { name: "MultiOptimizer", from_config: |config| Ok(Arc::new(MultiOptimizer::from_config(config)?)) },
     Class { name: "LossScaleOptimizer", from_config: |config| Ok(Arc::new(LossScaleOptimizer::from_config(config)?)) },
 ];
 

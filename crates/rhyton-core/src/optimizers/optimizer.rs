@@ -29,6 +29,11 @@ pub trait Optimizer: KerasObject {
     /// schedule), averages, accumulated gradients, slots.
     fn variables(&self) -> Vec<Variable>;
 
+    /// Optimizers inside, whose state Keras stores once more in places of their own.
+    fn children(&self) -> Vec<super::OptimizerRef> {
+        Vec::new()
+    }
+
     /// Updates `variables` by their `gradients`, builds if need be. Inside a trace the assignments become part of it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -99,8 +99,70 @@ impl<T: ?Sized> Classes<T> {
     }
 }
 
+impl<T: ?Sized> Classes<T> {
+    fn extend(&mut self, others: &Classes<T>) {
+        self.0.extend(others.0.iter().map(|(name, make)| (name.clone(), *make)));
+    }
+}
+
 thread_local! {
     static CUSTOM: RefCell<Vec<CustomObjects>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Classes that are known to the whole process.
+static REGISTERED: LazyLock<Mutex<CustomObjects>> = LazyLock::new(Mutex::default);
+
+/// Makes classes of users known to all files that are read from now on, on every thread. Under which name a class is registered,
+/// its `registered_name` says.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::saving::{CustomObjects, get_registered_object, register_keras_serializable};
+/// # use rhyton_core::{Result, Tensor, keras_object, losses::Loss};
+/// # #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+/// # struct Gap {}
+/// # keras_object!(Gap);
+/// # impl Loss for Gap {
+/// #     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Result<Tensor> { Ok(y_true - y_pred) }
+/// #     fn name(&self) -> &str { "gap" }
+/// # }
+///
+/// register_keras_serializable(CustomObjects::new().loss::<Gap>());
+/// assert_eq!(get_registered_object("Custom>Gap"), Some("loss"));
+/// ```
+pub fn register_keras_serializable(objects: CustomObjects) {
+    REGISTERED.lock().unwrap_or_else(|e| e.into_inner()).extend(&objects);
+}
+
+/// The classes that are registered for the process, and those of the scopes around.
+pub fn get_custom_objects() -> CustomObjects {
+    let mut all = REGISTERED.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    CUSTOM.with_borrow(|scopes| scopes.iter().for_each(|objects| all.extend(objects)));
+    all
+}
+
+/// The name that the object's class is saved under: that which it is registered under, or Keras's class name.
+pub fn get_registered_name(object: &(impl KerasObject + ?Sized)) -> String {
+    object.registered_name().unwrap_or_else(|| object.class_name().to_owned())
+}
+
+/// What the class of a user that is registered as `name` is: a `"layer"`, a `"loss"`, …; `None` if there is none.
+pub fn get_registered_object(name: &str) -> Option<&'static str> {
+    get_custom_objects().family_of(name)
+}
+
+/// The scope that [`CustomObjects::enter`] opened; it ends when this is dropped.
+#[must_use = "the scope ends when this is dropped"]
+#[derive(Debug)]
+pub struct CustomObjectScope {
+    /// Scopes are of their thread.
+    _thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Drop for CustomObjectScope {
+    fn drop(&mut self) {
+        CUSTOM.with_borrow_mut(|c| c.pop());
+    }
 }
 
 impl CustomObjects {
@@ -163,15 +225,14 @@ impl CustomObjects {
 
     /// Runs `function` while configurations may name these classes (Keras's `custom_object_scope`).
     pub fn scope<R>(&self, function: impl FnOnce() -> R) -> R {
-        struct Leave;
-        impl Drop for Leave {
-            fn drop(&mut self) {
-                CUSTOM.with_borrow_mut(|c| c.pop());
-            }
-        }
-        CUSTOM.with_borrow_mut(|c| c.push(self.clone()));
-        let _leave = Leave;
+        let _scope = self.enter();
         function()
+    }
+
+    /// Lets configurations name these classes on this thread until what is returned is dropped.
+    pub fn enter(&self) -> CustomObjectScope {
+        CUSTOM.with_borrow_mut(|c| c.push(self.clone()));
+        CustomObjectScope { _thread: std::marker::PhantomData }
     }
 }
 
@@ -185,7 +246,20 @@ pub trait Family {
 }
 
 macro_rules! families {
-    ($($method:literal $field:ident $family:ident;)*) => {$(
+    ($($method:literal $field:ident $family:ident;)*) => {
+        impl CustomObjects {
+            fn extend(&mut self, others: &CustomObjects) {
+                $(self.$field.extend(&others.$field);)*
+            }
+
+            /// The family of the class of this name.
+            fn family_of(&self, name: &str) -> Option<&'static str> {
+                let families = [$(($method, self.$field.0.contains_key(name))),*];
+                families.into_iter().find(|(_, there)| *there).map(|(family, _)| family)
+            }
+        }
+
+        $(
         impl Family for dyn $family {
             const METHOD: &'static str = $method;
 
@@ -193,7 +267,8 @@ macro_rules! families {
                 custom.$field.0.get(name).copied()
             }
         }
-    )*};
+        )*
+    };
 }
 
 families! {
@@ -212,7 +287,9 @@ families! {
 /// # Errors
 /// If it is of a user's class that was not added.
 pub(crate) fn find<T: ?Sized + Family>(parts: &Parts) -> Result<Option<Make<T>>> {
-    let added = |name: &str| CUSTOM.with_borrow(|c| c.iter().rev().find_map(|custom| T::added(custom, name)));
+    let registered = |name: &str| T::added(&REGISTERED.lock().unwrap_or_else(|e| e.into_inner()), name);
+    let in_scope = |name: &str| CUSTOM.with_borrow(|c| c.iter().rev().find_map(|custom| T::added(custom, name)));
+    let added = |name: &str| in_scope(name).or_else(|| registered(name));
     let found = parts.registered_name.as_deref().and_then(added).or_else(|| added(&parts.class_name));
     match (found, &parts.registered_name) {
         (None, Some(registered)) if parts.is_custom() => Err(Error::content(
@@ -226,7 +303,11 @@ pub(crate) fn find<T: ?Sized + Family>(parts: &Parts) -> Result<Option<Make<T>>>
 
 /// What to do about a class that is not known.
 pub(crate) fn how_to_add<T: ?Sized + Family>(class_name: &str) -> String {
-    format!("load with load_model_with(path, &CustomObjects::new().{}::<{class_name}>())", T::METHOD)
+    format!(
+        "load with load_model_with(path, &CustomObjects::new().{}::<{class_name}>()), or give these objects to \
+         register_keras_serializable first",
+        T::METHOD
+    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ use rhyton_ir::Array;
 use crate::error::{Error, Result};
 use crate::layers::{Layer, describe};
 use crate::model::Model;
+use crate::optimizers::OptimizerRef;
 use crate::variable::Variable;
+
+/// The group of the optimizer.
+const OPTIMIZER: &str = "optimizer";
 
 /// A place in the file: the group of an object, its name, and the variables in it.
 struct Entry {
@@ -17,7 +21,7 @@ struct Entry {
     name: String,
     /// How errors call the object.
     described: String,
-    variables: Vec<Variable>,
+    variables: Vec<(String, Variable)>,
 }
 
 /// The files of all layers, by their paths below `assets/`: the groups of the weights, then the layers' own names.
@@ -47,6 +51,7 @@ pub(super) fn load_assets(model: &Model, assets: &BTreeMap<String, Vec<u8>>) -> 
 fn entries(model: &Model) -> Vec<Entry> {
     let mut entries = layer_entries(model);
     entries.extend(optimizer_entry(model));
+    entries.extend(inner_optimizer_entries(model));
     entries
 }
 
@@ -57,7 +62,7 @@ fn layer_entries(model: &Model) -> Vec<Entry> {
             group: group.to_owned(),
             name: layer.name().to_owned(),
             described: describe(layer),
-            variables: layer.saved_variables(),
+            variables: named(layer.saved_variables(), |i| layer.saved_name(i)),
         });
         Ok(())
     });
@@ -68,11 +73,37 @@ fn layer_entries(model: &Model) -> Vec<Entry> {
 fn optimizer_entry(model: &Model) -> Option<Entry> {
     let optimizer = model.optimizer()?;
     Some(Entry {
-        group: "optimizer".into(),
+        group: OPTIMIZER.into(),
         name: optimizer.name().to_owned(),
         described: format!("optimizer {}", optimizer.name()),
-        variables: optimizer.variables(),
+        variables: named(optimizer.variables(), |i| i.to_string()),
     })
+}
+
+/// The optimizers inside the optimizer. The optimizer's own entry has their state, too, which is the one that is read.
+fn inner_optimizer_entries(model: &Model) -> Vec<Entry> {
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    let children = model.optimizer().map(|o| o.children()).unwrap_or_default();
+    let entry = |optimizer: OptimizerRef| {
+        let name = crate::naming::snake_case(optimizer.class_name());
+        let count = used.entry(name.clone()).and_modify(|n| *n += 1).or_insert(0);
+        let unique = if *count == 0 { name } else { format!("{name}_{count}") };
+        Entry {
+            group: format!("{OPTIMIZER}/optimizers/{unique}"),
+            name: optimizer.name().to_owned(),
+            described: format!("optimizer {}", optimizer.name()),
+            variables: named(optimizer.variables(), |i| i.to_string()),
+        }
+    };
+    children.into_iter().map(entry).collect()
+}
+
+fn named(variables: Vec<Variable>, name: impl Fn(usize) -> String) -> Vec<(String, Variable)> {
+    variables.into_iter().enumerate().map(|(i, v)| (name(i), v)).collect()
+}
+
+fn is_optimizer(entry: &Entry) -> bool {
+    entry.group == OPTIMIZER || entry.group.starts_with("optimizer/optimizers/")
 }
 
 /// Calls `visit` with each layer and its group, the model itself first.
@@ -105,14 +136,14 @@ pub(crate) fn to_hdf5(model: &Model, with_optimizer: bool) -> Result<H5Writer> {
     let mut file = H5Writer::new();
     let wrap = |e| format_error(Path::new("model.weights.h5"), e);
     for entry in entries(model) {
-        if entry.group == "optimizer" && !with_optimizer {
+        if is_optimizer(&entry) && !with_optimizer {
             continue;
         }
         let group = join(&entry.group, "vars");
         file.group(&group).map_err(wrap)?;
         file.attribute(&group, "name", entry.name.as_str()).map_err(wrap)?;
-        for (i, variable) in entry.variables.iter().enumerate() {
-            file.dataset(&format!("{group}/{i}"), variable.array()?).map_err(wrap)?;
+        for (name, variable) in &entry.variables {
+            file.dataset(&format!("{group}/{name}"), variable.array()?).map_err(wrap)?;
         }
     }
     Ok(file)
@@ -132,7 +163,7 @@ pub(crate) fn from_hdf5(model: &Model, file: &H5File, path: &Path, skip_mismatch
     let mut skipped = Vec::new();
     for entry in layer_entries(model) {
         match read_entry(&entry, file, path) {
-            Ok(values) => loaded.extend(entry.variables.iter().cloned().zip(values)),
+            Ok(values) => loaded.extend(entry.variables.iter().map(|(_, v)| v.clone()).zip(values)),
             Err(error) if skip_mismatch => skipped.push(format!("{}: {error}", entry.described)),
             Err(error) => return Err(error),
         }
@@ -141,7 +172,7 @@ pub(crate) fn from_hdf5(model: &Model, file: &H5File, path: &Path, skip_mismatch
     model.build_optimizer()?;
     if let Some(entry) = optimizer_entry(model) {
         match read_entry(&entry, file, path) {
-            Ok(values) => assign(entry.variables.into_iter().zip(values))?,
+            Ok(values) => assign(entry.variables.into_iter().map(|(_, v)| v).zip(values))?,
             // Keras, too, goes on without the state of an optimizer that does not fit, and says so.
             Err(error) => skipped.push(format!("{}: {error}", entry.described)),
         }
@@ -166,8 +197,8 @@ fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
             "load the weights of a model with the same layers",
         ));
     }
-    let read = |(i, variable): (usize, &Variable)| {
-        let place = format!("{group}/{i}");
+    let read = |(name, variable): &(String, Variable)| {
+        let place = format!("{group}/{name}");
         let array = file.dataset(&place).and_then(|d| d.array()).map_err(wrap)?;
         if array.shape() != variable.shape() {
             return Err(Error::shape(
@@ -183,7 +214,7 @@ fn read_entry(entry: &Entry, file: &H5File, path: &Path) -> Result<Vec<Array>> {
         }
         Ok(array)
     };
-    entry.variables.iter().enumerate().map(read).collect()
+    entry.variables.iter().map(read).collect()
 }
 
 /// Every array of an HDF5 file by its place, for files without a model.

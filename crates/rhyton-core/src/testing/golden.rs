@@ -78,15 +78,19 @@ fn arrays(value: &Value) -> Vec<Option<Array>> {
 
 /// A recorded array.
 pub(crate) fn array(value: &Value) -> Array {
-    let dtype: DType = value["dtype"].as_str().unwrap().parse().unwrap();
+    let dtype = value["dtype"].as_str().unwrap();
     let shape: Vec<usize> = value["shape"].as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect();
+    if dtype == crate::text::STRING {
+        let texts = value["values"].as_array().unwrap().iter().map(|v| v.as_str().unwrap());
+        return crate::text::encode_shaped(&shape, texts).unwrap();
+    }
     let number = |v: &Value| match v {
         Value::Bool(b) => f64::from(u8::from(*b)),
         Value::String(text) => text.parse().unwrap(),
         number => number.as_f64().unwrap(),
     };
     let values: Vec<f64> = value["values"].as_array().unwrap().iter().map(number).collect();
-    Array::new(shape, values).cast(dtype)
+    Array::new(shape, values).cast(dtype.parse().unwrap())
 }
 
 /// A recorded argument or result, without masks.

@@ -150,6 +150,11 @@ impl Data {
         Ok(Data(Batch { sample_weight: Some(weight.into()), ..self.0.clone() }))
     }
 
+    /// The samples at `rows`.
+    pub(crate) fn rows(&self, rows: &[usize]) -> Result<Data> {
+        self.select(&Rows::List(rows)).map(Data)
+    }
+
     fn select(&self, rows: &Rows) -> Result<Batch> {
         let take = |nest: &Nest| nest.map(&mut |t| Ok(Tensor::from(rows.of(&t.eval()?))));
         Ok(Batch {
@@ -247,7 +252,7 @@ where
 }
 
 /// A random order of `0..n` (Fisher and Yates).
-fn permutation(n: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn permutation(n: usize, seed: u64) -> Vec<usize> {
     let mut state = seed;
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {
@@ -317,9 +322,9 @@ impl<A: IntoArrays> IntoArrays for IndexMap<String, A> {
     }
 }
 
-/// Keras feeds `float64` arrays as `float32`: models compute in it unless told otherwise.
+/// Keras feeds `float64` arrays as its `floatx`: models compute in it unless told otherwise.
 fn narrowed(array: Array) -> Array {
-    if array.dtype() == DType::F64 { array.cast(DType::F32) } else { array }
+    if array.dtype() == DType::F64 { array.cast(crate::config::floatx()) } else { array }
 }
 
 /// Whether any element is NaN or infinite.

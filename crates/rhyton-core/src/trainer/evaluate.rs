@@ -1,9 +1,11 @@
 //! `evaluate`: losses and metrics on data.
 
+use super::fit::at_most;
 use super::program::{Kind, StepResult};
 use super::scores::numbers;
 use super::{Data, Dataset, Executions, Pass, Scores};
 use crate::callbacks::{Callback, List, Run};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::model::Model;
 
@@ -64,7 +66,8 @@ impl Model {
     pub fn evaluate(&self, data: &dyn Dataset, options: Evaluate) -> Result<Scores> {
         let mut options = options;
         let mut callbacks = List::of_run(std::mem::take(&mut options.callbacks), options.verbose);
-        let steps = options.steps.or_else(|| data.steps(options.batch_size));
+        let limit = at_most(options.steps, config::max_steps_per_epoch());
+        let steps = limit.or_else(|| data.steps(options.batch_size));
         let mut run = Run::new(self, 1, steps, options.verbose);
         self.evaluate_within(data, &options, &mut callbacks, &mut run)
     }
@@ -84,7 +87,8 @@ impl Model {
         let pass = Pass { batch_size: options.batch_size, shuffle: None, epoch: 0 };
         let executions = Executions::of(self);
         let mut own = Scores::new();
-        let mut batches = data.batches(&pass)?.take(options.steps.unwrap_or(usize::MAX)).enumerate().peekable();
+        let limit = at_most(options.steps, config::max_steps_per_epoch());
+        let mut batches = data.batches(&pass)?.take(limit.unwrap_or(usize::MAX)).enumerate().peekable();
         if batches.peek().is_none() {
             return Err(Error::argument("evaluate", "the data set gave no batches", "give at least one sample"));
         }

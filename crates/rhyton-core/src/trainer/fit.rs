@@ -9,6 +9,7 @@ use super::scores::numbers;
 use super::step::not_compiled;
 use super::{Batch, Data, Dataset, Evaluate, Executions, History, Pass, Scores};
 use crate::callbacks::{Callback, List, Logs, Run};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::model::Model;
@@ -173,6 +174,7 @@ impl Model {
         if self.optimizer().is_none() {
             return Err(not_compiled("fit"));
         }
+        options.epochs = options.epochs.min(config::max_epochs().unwrap_or(usize::MAX));
         let split = if options.validation_split > 0.0 && options.validation_data.is_none() {
             Some(data.split(options.validation_split)?)
         } else {
@@ -187,6 +189,7 @@ impl Model {
         let validation: Option<&dyn Dataset> =
             options.validation_data.or(split.as_ref().map(|(_, v)| v as &dyn Dataset));
         let callbacks = List::of_run(std::mem::take(&mut options.callbacks), options.verbose);
+        options.steps_per_epoch = at_most(options.steps_per_epoch, config::max_steps_per_epoch());
         let steps = options.steps_per_epoch.or_else(|| data.steps(options.batch_size));
         let mut run = Run::new(self, options.epochs, steps, options.verbose);
         let mut epochs = Epochs { model: self, options: &options, callbacks, history: History::default() };
@@ -247,6 +250,11 @@ impl Model {
             None => Ok(()),
         }
     }
+}
+
+/// The smaller of two limits, each of which may be missing.
+pub(super) fn at_most(limit: Option<usize>, other: Option<usize>) -> Option<usize> {
+    limit.into_iter().chain(other).min()
 }
 
 fn weighted(data: &dyn Dataset, weights: &BTreeMap<usize, f64>) -> Result<Data> {

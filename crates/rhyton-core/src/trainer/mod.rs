@@ -23,6 +23,7 @@ use crate::model::Model;
 use crate::tensor::Tensor;
 
 pub use compile::Compile;
+pub(crate) use data::permutation;
 pub use data::{Batch, Batches, Data, Dataset, Generated, IntoArrays, Pass, has_non_finite};
 pub use evaluate::Evaluate;
 pub use fit::Fit;

@@ -6,6 +6,7 @@ use super::data::IntoArrays;
 use super::program::{Kind, StepResult};
 use super::{Batch, Data, Dataset, Executions, Pass};
 use crate::callbacks::{Callback, List, Run};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::nest::Nest;
@@ -63,11 +64,13 @@ impl Model {
     pub fn predict_with(&self, data: &dyn Dataset, options: Predict) -> Result<Vec<Array>> {
         let mut callbacks = List::of_run(options.callbacks, 0);
         let batch_size = options.batch_size.unwrap_or(32);
-        let mut run = Run::new(self, 1, data.steps(batch_size), 0);
+        let limit = config::max_steps_per_epoch();
+        let mut run = Run::new(self, 1, limit.or_else(|| data.steps(batch_size)), 0);
         callbacks.on_predict_begin(&mut run)?;
         let executions = Executions::of(self);
         let mut parts: Vec<Vec<Array>> = Vec::new();
-        let mut batches = data.batches(&Pass { batch_size, shuffle: None, epoch: 0 })?.enumerate().peekable();
+        let batches = data.batches(&Pass { batch_size, shuffle: None, epoch: 0 })?;
+        let mut batches = batches.take(limit.unwrap_or(usize::MAX)).enumerate().peekable();
         while let Some((step, batch)) = batches.next() {
             let batch = Batch { y: None, sample_weight: None, ..batch? };
             if step == 0 && !self.built() {

@@ -83,7 +83,7 @@ impl Model {
     /// If the batch does not fit the model.
     pub(crate) fn run_step(&self, kind: Kind, batch: &Batch) -> Result<StepResult> {
         let eager = self.lock_trainer().compile.as_ref().is_some_and(|c| c.run_eagerly);
-        if eager {
+        if eager || !self.supports_jit() {
             return self.run_step_eagerly(kind, batch);
         }
         let program = self.step_program(kind, batch);

@@ -13,6 +13,7 @@ use crate::model::{CallNode, History};
 use crate::nest::{Args, Nest};
 use crate::ops::Operand;
 use crate::tensor::Tensor;
+use crate::text;
 
 /// A symbol that stands for the input of a model: `Input::new([28, 28, 1])`, without the batch.
 ///
@@ -28,6 +29,7 @@ pub struct Input {
     shape: Vec<Option<usize>>,
     batch_size: Option<usize>,
     dtype: Option<DType>,
+    string: bool,
     name: Option<String>,
     layer: Arc<OnceLock<InputLayer>>,
 }
@@ -40,7 +42,7 @@ impl Input {
 
     /// Of `shape`, batch not included, with `None` for sizes that are not known.
     pub fn open(shape: impl Into<Vec<Option<usize>>>) -> Input {
-        Input { shape: shape.into(), batch_size: None, dtype: None, name: None, layer: Arc::default() }
+        Input { shape: shape.into(), batch_size: None, dtype: None, string: false, name: None, layer: Arc::default() }
     }
 
     /// Names the input: data in a dictionary is found by it.
@@ -52,6 +54,12 @@ impl Input {
     /// The dtype; that of the global policy unless said.
     pub fn dtype(mut self, dtype: DType) -> Input {
         self.dtype = Some(dtype);
+        self
+    }
+
+    /// Texts, not numbers (Keras's `dtype="string"`): feed what [`text::encode`](crate::text::encode) makes.
+    pub fn string(mut self) -> Input {
+        self.string = true;
         self
     }
 
@@ -74,7 +82,8 @@ impl Input {
             let shape: Shape = std::iter::once(batch).chain(dims).collect();
             let dtype = self.dtype.unwrap_or_else(|| crate::DTypePolicy::global().compute_dtype());
             let name = self.name.clone().unwrap_or_else(|| crate::naming::auto_name("InputLayer"));
-            InputLayer::for_type(&TensorType::new(dtype, shape), &name)
+            let ty = if self.string { text::symbolic(&shape) } else { TensorType::new(dtype, shape) };
+            InputLayer::for_type(&ty, &name)
         })
     }
 }
@@ -125,7 +134,7 @@ impl InputLayer {
         InputLayer {
             base,
             batch_shape: shape_to_json(&ty.shape),
-            dtype: ty.dtype.name().to_owned(),
+            dtype: text::dtype_name(ty).to_owned(),
             sparse: false,
             ragged: false,
             name: name.to_owned(),
@@ -156,10 +165,14 @@ impl InputLayer {
     }
 
     fn ty(&self) -> Result<TensorType> {
+        let shape = shape_from_json(&self.batch_shape)?;
+        if self.dtype == text::STRING {
+            return Ok(text::symbolic(&shape));
+        }
         let dtype: DType = self.dtype.parse().map_err(|e: rhyton_ir::dtype::UnknownDType| {
-            Error::unsupported(&self.name, e.to_string(), "feed numbers; strings are not supported as model inputs")
+            Error::unsupported(&self.name, e.to_string(), "feed real numbers or texts")
         })?;
-        Ok(TensorType::new(dtype, shape_from_json(&self.batch_shape)?))
+        Ok(TensorType::new(dtype, shape))
     }
 
     /// The symbol.

@@ -41,6 +41,11 @@ impl CategoryEncoding {
         CategoryEncoding { base: Base::default(), num_tokens, output_mode: multi_hot(), sparse: false }
     }
 
+    /// How many categories there are.
+    pub(super) fn tokens(&self) -> usize {
+        self.num_tokens
+    }
+
     builders! {
         /// The form of the result; multi-hot unless said.
         output_mode: OutputMode,

@@ -49,6 +49,9 @@ pub struct Discretization {
     sparse: bool,
     #[serde(skip)]
     adapted: Arc<Mutex<Option<Vec<f64>>>>,
+    /// What has been seen of the data.
+    #[serde(skip)]
+    seen: Arc<Mutex<Option<Summary>>>,
 }
 
 keras_layer!(Discretization);
@@ -63,6 +66,7 @@ impl Default for Discretization {
             output_mode: OutputMode::Int,
             sparse: false,
             adapted: Arc::default(),
+            seen: Arc::default(),
         }
     }
 }
@@ -91,21 +95,61 @@ impl Discretization {
     /// # Errors
     /// If boundaries were given instead of a number of bins, or there is no data.
     pub fn adapt(&self, data: &Array) -> Result<()> {
-        let bins = self.num_bins.filter(|&n| n > 0 && self.epsilon > 0.0).ok_or_else(|| {
+        self.reset_state();
+        self.update_state(data)?;
+        self.finalize_state()
+    }
+
+    /// Sees more data; [`finalize_state`](Discretization::finalize_state) finds the boundaries for all of it.
+    ///
+    /// # Errors
+    /// As [`Discretization::adapt`].
+    pub fn update_state(&self, data: &Array) -> Result<()> {
+        self.bins_to_find()?;
+        if data.is_empty() {
+            return Err(Error::argument("adapt", "there is no data", "pass at least one element"));
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
+        let mut merged = Summary::of(data, self.epsilon);
+        if let Some(before) = seen.take() {
+            merged = merged.and(before);
+        }
+        *seen = Some(compress(merged, self.epsilon));
+        Ok(())
+    }
+
+    /// Finds the boundaries for the data that was seen.
+    ///
+    /// # Errors
+    /// If boundaries were given instead of a number of bins, or there was no data.
+    pub fn finalize_state(&self) -> Result<()> {
+        let bins = self.bins_to_find()?;
+        let seen = self.seen.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let summary = seen.ok_or_else(|| Error::argument("adapt", "there is no data", "pass at least one element"))?;
+        let mut boundaries = compress(summary, 1.0 / bins as f64).values;
+        boundaries.pop();
+        *self.adapted.lock().unwrap_or_else(|e| e.into_inner()) = Some(boundaries);
+        Ok(())
+    }
+
+    /// Forgets the data that was seen.
+    pub fn reset_state(&self) {
+        *self.seen.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
+    /// How many bins there are, if it is known.
+    pub(super) fn bins(&self) -> Option<usize> {
+        self.num_bins.or_else(|| Some(self.bin_boundaries.as_ref()?.len() + 1))
+    }
+
+    fn bins_to_find(&self) -> Result<usize> {
+        self.num_bins.filter(|&n| n > 0 && self.epsilon > 0.0).ok_or_else(|| {
             Error::argument(
                 "adapt",
                 "the layer was not given a number of bins",
                 "make it with Discretization::quantiles",
             )
-        })?;
-        if data.is_empty() {
-            return Err(Error::argument("adapt", "there is no data", "pass at least one element"));
-        }
-        let summary = compress(Summary::of(data, self.epsilon), self.epsilon);
-        let mut boundaries = compress(summary, 1.0 / bins as f64).values;
-        boundaries.pop();
-        *self.adapted.lock().unwrap_or_else(|e| e.into_inner()) = Some(boundaries);
-        Ok(())
+        })
     }
 
     /// The boundaries, if they are known.
@@ -116,6 +160,7 @@ impl Discretization {
 }
 
 /// Ascending values and how many elements each stands for, in `float32` as Keras keeps them.
+#[derive(Debug)]
 struct Summary {
     values: Vec<f64>,
     weights: Vec<f64>,
@@ -129,6 +174,15 @@ impl Summary {
         let values: Vec<f64> = values.into_iter().skip((step - 1.0) as usize).step_by(step as usize).collect();
         let weight = f64::from(step as f32);
         Summary { weights: vec![weight; values.len()], values }
+    }
+
+    /// Both together, ascending.
+    fn and(self, other: Summary) -> Summary {
+        let both = |s: Summary| s.values.into_iter().zip(s.weights);
+        let mut pairs: Vec<(f64, f64)> = both(self).chain(both(other)).collect();
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (values, weights) = pairs.into_iter().unzip();
+        Summary { values, weights }
     }
 }
 

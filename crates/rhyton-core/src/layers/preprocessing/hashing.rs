@@ -1,27 +1,29 @@
-//! `Hashing`: whole numbers spread over bins.
+//! `Hashing`: whole numbers or texts spread over bins.
 
 use std::sync::Arc;
 
 use rhyton_ir::op::{CustomCall, HostFunction};
-use rhyton_ir::{Array, DType, TensorType};
+use rhyton_ir::{Array, DType, Shape, TensorType};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::OutputMode;
 use super::encode::encode;
-use super::hash::bucket;
+use super::hash::{bucket, bucket_of_text};
 use crate::error::{Error, Result};
 use crate::keras_layer;
 use crate::layers::builders::builders;
-use crate::layers::{Base, Context, InputShapes, Layer};
+use crate::layers::{Base, Context, InputShapes, Layer, TextInput};
 use crate::nest::{Args, Nest};
 use crate::ops::Number;
 use crate::tensor::Tensor;
+use crate::text;
 
-/// The bin of each number: the hash of its decimal text modulo `num_bins`, by FarmHash64, or with a `salt` by SipHash. With a
-/// `mask_value`, that number is alone in bin 0. Floating-point numbers are cut off to whole ones first.
+/// The bin of each text, or of each number by its decimal text: the hash modulo `num_bins`, by FarmHash64, or with a `salt` by
+/// SipHash. With a `mask_value`, that value is alone in bin 0. Floating-point numbers are cut off to whole ones first. A `uint8`
+/// array is read as texts, see [`crate::text`].
 ///
 /// # Shapes
-/// The shape of the input with `OutputMode::Int`; else as [`CategoryEncoding`](super::CategoryEncoding).
+/// The shape of the input (the bytes of texts are no axis) with `OutputMode::Int`; else as [`CategoryEncoding`](super::CategoryEncoding).
 ///
 /// # Dtypes
 /// The layer's, which is `int64` for `OutputMode::Int` and the usual one for other modes.
@@ -46,7 +48,7 @@ pub struct Hashing {
     #[serde(default, deserialize_with = "salt")]
     salt: Option<[u64; 2]>,
     #[serde(default)]
-    mask_value: Option<Number>,
+    mask_value: Option<MaskValue>,
     #[serde(default = "int")]
     output_mode: OutputMode,
     #[serde(default)]
@@ -57,6 +59,34 @@ keras_layer!(Hashing);
 
 fn int() -> OutputMode {
     OutputMode::Int
+}
+
+/// What a mask is: a number, or a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MaskValue {
+    /// A number.
+    Number(Number),
+    /// A text.
+    Text(String),
+}
+
+impl From<i64> for MaskValue {
+    fn from(value: i64) -> MaskValue {
+        MaskValue::Number(Number::Int(value))
+    }
+}
+
+impl From<f64> for MaskValue {
+    fn from(value: f64) -> MaskValue {
+        MaskValue::Number(Number::Float(value))
+    }
+}
+
+impl From<&str> for MaskValue {
+    fn from(value: &str) -> MaskValue {
+        MaskValue::Text(value.to_owned())
+    }
 }
 
 /// One number for both halves of the key, or two.
@@ -81,6 +111,11 @@ impl Hashing {
         Hashing { base, num_bins, salt: None, mask_value: None, output_mode: int(), sparse: false }
     }
 
+    /// How many bins there are.
+    pub(super) fn bins(&self) -> usize {
+        self.num_bins
+    }
+
     /// The form of the result; numbers unless said. Other forms have the usual dtype unless one is set after this.
     pub fn output_mode(mut self, output_mode: OutputMode) -> Hashing {
         let integer = output_mode == OutputMode::Int;
@@ -92,8 +127,8 @@ impl Hashing {
     builders! {
         /// Hashes in another way for each salt; without one unless said.
         salt: some [u64; 2],
-        /// The number that is alone in bin 0; none unless said.
-        mask_value: some Number,
+        /// The number or text that is alone in bin 0; none unless said.
+        mask_value: some MaskValue,
     }
 }
 
@@ -113,9 +148,19 @@ impl Layer for Hashing {
     }
 
     fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
-        let bins = Bins { count: self.num_bins as u64, salt: self.salt, mask: self.mask_value };
-        let bins = Tensor::apply(CustomCall { target: Arc::new(bins.named()) }, &[inputs.tensor()?]);
+        let x = inputs.tensor()?;
+        let mask = self.mask_value.clone();
+        if let Some(mask) = mask.as_ref().filter(|m| matches!(m, MaskValue::Text(_)) != (x.dtype() == DType::U8)) {
+            let what = format!("it is {mask:?} but the input is {}", x.dtype());
+            return Err(Error::argument("mask_value", what, "mask a text among texts, and a number among numbers"));
+        }
+        let bins = Bins { count: self.num_bins as u64, salt: self.salt, mask };
+        let bins = Tensor::apply(CustomCall { target: Arc::new(bins.named()) }, &[x]);
         Ok(encode(bins.check()?, self.output_mode, self.num_bins, self.base.variable_dtype(), None)?.into())
+    }
+
+    fn text_input(&self) -> TextInput {
+        TextInput::Possibly
     }
 
     fn autocasts_inputs(&self) -> bool {
@@ -128,7 +173,7 @@ impl Layer for Hashing {
 struct Bins {
     count: u64,
     salt: Option<[u64; 2]>,
-    mask: Option<Number>,
+    mask: Option<MaskValue>,
 }
 
 #[derive(Debug)]
@@ -144,11 +189,19 @@ impl Bins {
 
     fn of(&self, value: f64, whole: i64) -> i64 {
         // Bin 0 is the mask's, if there is more than one.
-        match self.mask.filter(|_| self.count > 1) {
+        match self.mask.as_ref().filter(|_| self.count > 1) {
             None => bucket(whole, self.count, self.salt),
-            Some(Number::Int(mask)) if mask == whole && value == whole as f64 => 0,
-            Some(Number::Float(mask)) if mask == value => 0,
+            Some(MaskValue::Number(Number::Int(mask))) if *mask == whole && value == whole as f64 => 0,
+            Some(MaskValue::Number(Number::Float(mask))) if *mask == value => 0,
             Some(_) => bucket(whole, self.count - 1, self.salt) + 1,
+        }
+    }
+
+    fn of_text(&self, bytes: &[u8]) -> i64 {
+        match self.mask.as_ref().filter(|_| self.count > 1) {
+            None => bucket_of_text(bytes, self.count, self.salt),
+            Some(MaskValue::Text(mask)) if mask.as_bytes() == bytes => 0,
+            Some(_) => bucket_of_text(bytes, self.count - 1, self.salt) + 1,
         }
     }
 }
@@ -159,11 +212,17 @@ impl HostFunction for Named {
     }
 
     fn infer(&self, inputs: &[&TensorType]) -> rhyton_ir::Result<Vec<TensorType>> {
-        Ok(vec![TensorType::new(DType::I64, inputs[0].shape.clone())])
+        let texts = usize::from(inputs[0].dtype == DType::U8 && inputs[0].rank() > 0);
+        let shape: Shape = inputs[0].shape[..inputs[0].rank() - texts].iter().cloned().collect();
+        Ok(vec![TensorType::new(DType::I64, shape)])
     }
 
     fn call(&self, inputs: &[&Array]) -> rhyton_ir::Result<Vec<Array>> {
         let x = inputs[0];
+        if let Ok(texts) = text::rows(x) {
+            let bins: Vec<i64> = texts.map(|t| self.bins.of_text(t)).collect();
+            return Ok(vec![Array::new(&x.shape()[..x.rank() - 1], bins)]);
+        }
         let whole = x.cast(DType::I64);
         let whole = whole.as_slice::<i64>().unwrap_or_default();
         let bins: Vec<i64> = whole.iter().enumerate().map(|(i, &w)| self.bins.of(x.data().get_f64(i), w)).collect();
@@ -180,6 +239,13 @@ mod tests {
     #[test]
     fn agrees_with_keras() {
         check_layer("hashing");
+    }
+
+    #[test]
+    fn masks_are_of_the_kind_of_the_input() {
+        let bins = Hashing::new(3).mask_value("a").call(Tensor::new([1], vec![1i64]));
+        assert!(bins.eval().unwrap_err().to_string().contains("mask_value"));
+        assert!(Hashing::new(3).mask_value(1i64).call(Tensor::from(text::encode(["a"]))).eval().is_err());
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Normalization {
         invert: bool,
     }
 
-    fn given(&self) -> bool {
+    /// Whether mean and variance were given.
+    pub(super) fn is_given(&self) -> bool {
         !self.mean.is_null()
     }
 
@@ -111,7 +112,7 @@ impl Normalization {
     /// # Errors
     /// If mean and variance were given; if there is no data, or it does not fit the shape for which the layer was built.
     pub fn adapt(&self, data: &Array) -> Result<()> {
-        if self.given() {
+        if self.is_given() {
             return Err(Error::argument("adapt", "mean and variance were given", "make the layer without them"));
         }
         if data.is_empty() {
@@ -133,7 +134,7 @@ impl Normalization {
     fn statistic(&self, name: &str, given: &Value, shape: &Shape) -> Result<Tensor> {
         let kept = self.kept(shape.rank())?;
         let mut aligned = vec![Dim::Known(1); shape.rank()];
-        let value = if self.given() {
+        let value = if self.is_given() {
             let value = Operand::from_nest(&Nest::Plain(given.clone()))?.to_tensor(self.base.compute_dtype());
             // As many axes as there are, the last first.
             for (&axis, d) in kept.iter().rev().zip(value.shape().iter().rev()) {
@@ -158,7 +159,7 @@ impl Layer for Normalization {
         let shape = inputs.first()?;
         let kept = self.kept(shape.rank())?;
         let sizes = kept.iter().map(|&axis| size_of(shape, axis, "Normalization")).collect::<Result<Vec<_>>>()?;
-        if self.given() {
+        if self.is_given() {
             return Ok(());
         }
         self.base.add_weight("mean", sizes.clone()).initializer(Zeros {}).trainable(false).add()?;

@@ -29,6 +29,19 @@ fn compute_cast(op: &Cast, x: Tensor) -> Tensor {
     x.cast(op.dtype)
 }
 
+/// The value: Keras's NumPy array.
+///
+/// # Errors
+/// As [`Tensor::eval`].
+pub fn convert_to_numpy(x: &Tensor) -> Result<rhyton_ir::Array> {
+    x.eval()
+}
+
+/// Whether the operand is a tensor, not a plain number.
+pub fn is_tensor(x: &Operand) -> bool {
+    matches!(x, Operand::Tensor(_))
+}
+
 /// The largest finite number of a dtype (1 of `bool`).
 pub(crate) fn largest(dtype: DType) -> f64 {
     match dtype {

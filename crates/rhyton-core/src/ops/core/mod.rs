@@ -3,12 +3,14 @@
 mod control;
 mod conversion;
 mod slicing;
+mod transformation;
 
 use super::record::OperationClass;
 
 pub use control::*;
 pub use conversion::*;
 pub use slicing::*;
+pub use transformation::*;
 
 /// The Python module of these operations.
 pub(crate) const MODULE: &str = "keras.src.ops.core";

@@ -21,7 +21,7 @@ operations! { MODULE;
 /// for elements outside. `float32` unless `dtype` is given.
 #[track_caller]
 pub fn one_hot(x: &Tensor, num_classes: usize, axis: i64, dtype: Option<DType>) -> Tensor {
-    let dtype = Some(dtype.unwrap_or(DType::F32));
+    let dtype = Some(dtype.unwrap_or_else(crate::config::floatx));
     apply(OneHot { num_classes, axis, dtype, sparse: false }, Args::new(x))
 }
 
@@ -43,14 +43,14 @@ fn dense(sparse: bool) -> Result<()> {
 
 fn compute_one_hot(op: &OneHot, x: Tensor) -> Result<Tensor> {
     dense(op.sparse)?;
-    Ok(hot(&x, op.num_classes, op.axis)?.cast(op.dtype.unwrap_or(DType::F32)))
+    Ok(hot(&x, op.num_classes, op.axis)?.cast(op.dtype.unwrap_or_else(crate::config::floatx)))
 }
 
 /// 1 at every index that is among the elements of a row, else 0: [`one_hot`], and then the largest over the elements
 /// (the second axis, or the only one of a vector).
 #[track_caller]
 pub fn multi_hot(inputs: &Tensor, num_classes: usize, axis: i64, dtype: Option<DType>) -> Tensor {
-    let dtype = Some(dtype.unwrap_or(DType::F32));
+    let dtype = Some(dtype.unwrap_or_else(crate::config::floatx));
     apply(MultiHot { num_classes, axis, dtype, sparse: false }, Args::new(inputs))
 }
 
@@ -58,5 +58,5 @@ fn compute_multi_hot(op: &MultiHot, x: Tensor) -> Result<Tensor> {
     dense(op.sparse)?;
     let over = usize::from(x.rank() > 1);
     let found = reduced(ReduceKind::Or, &hot(&x, op.num_classes, op.axis)?, &[over]);
-    Ok(found.cast(op.dtype.unwrap_or(DType::F32)))
+    Ok(found.cast(op.dtype.unwrap_or_else(crate::config::floatx)))
 }

@@ -34,13 +34,13 @@ operations! { MODULE;
 /// Zeros of `shape`; `float32` unless `dtype` is given.
 #[track_caller]
 pub fn zeros(shape: impl Into<Shape>, dtype: Option<DType>) -> Tensor {
-    filled(dtype.unwrap_or(DType::F32), &shape.into(), 0.0)
+    filled(dtype.unwrap_or_else(crate::config::floatx), &shape.into(), 0.0)
 }
 
 /// Ones of `shape`; `float32` unless `dtype` is given.
 #[track_caller]
 pub fn ones(shape: impl Into<Shape>, dtype: Option<DType>) -> Tensor {
-    filled(dtype.unwrap_or(DType::F32), &shape.into(), 1.0)
+    filled(dtype.unwrap_or_else(crate::config::floatx), &shape.into(), 1.0)
 }
 
 /// A tensor of `shape` whose elements do not matter (they are 0).
@@ -56,12 +56,12 @@ pub fn full(shape: impl Into<Shape>, fill_value: impl Into<Operand>, dtype: Opti
     let shape = shape.into();
     match (&value, shape.known()) {
         (Operand::Tensor(t), Some(shape)) if t.is_symbol() => apply(Full { shape, dtype }, Args::new(value.to_nest())),
-        _ => broadcast(&value.to_tensor(dtype.unwrap_or(DType::F32)), &shape),
+        _ => broadcast(&value.to_tensor(dtype.unwrap_or_else(crate::config::floatx)), &shape),
     }
 }
 
 fn compute_full(op: &Full, value: Operand) -> Tensor {
-    broadcast(&value.to_tensor(op.dtype.unwrap_or(DType::F32)), &op.shape[..].into())
+    broadcast(&value.to_tensor(op.dtype.unwrap_or_else(crate::config::floatx)), &op.shape[..].into())
 }
 
 /// Zeros of the dtype and shape of `x`.
@@ -110,7 +110,7 @@ fn compute_full_like(op: &FullLike, x: Tensor, value: Operand) -> Tensor {
 pub fn arange(start: impl Into<Number>, stop: Option<Number>, step: Option<Number>, dtype: Option<DType>) -> Tensor {
     let start = start.into();
     let whole = [Some(start), stop, step].iter().flatten().all(|n| matches!(n, Number::Int(_)));
-    let dtype = dtype.unwrap_or(if whole { DType::I32 } else { DType::F32 });
+    let dtype = dtype.unwrap_or(if whole { DType::I32 } else { crate::config::floatx() });
     let (start, stop) = stop.map_or((0.0, start.value()), |stop| (start.value(), stop.value()));
     let step = step.map_or(1.0, Number::value);
     let count = ((stop - start) / step).ceil();
@@ -219,7 +219,7 @@ pub fn geomspace(
 }
 
 fn compute_geomspace(op: &Geomspace, start: Operand, stop: Operand) -> Result<Tensor> {
-    let dtype = op.dtype.unwrap_or(DType::F32);
+    let dtype = op.dtype.unwrap_or_else(crate::config::floatx);
     let logarithm = |x: &Operand| Operand::Tensor(super::log10(&super::absolute(&strong(x).cast(dtype))));
     let (points, _) = spaced(op.num, op.endpoint, op.dtype, op.axis, &logarithm(&start), &logarithm(&stop))?;
     let sign = super::sign(&strong(&start).cast(points.dtype()));
@@ -230,7 +230,7 @@ fn compute_geomspace(op: &Geomspace, start: Operand, stop: Operand) -> Result<Te
 #[track_caller]
 pub fn eye(n: usize, m: Option<usize>, k: i64, dtype: Option<DType>) -> Tensor {
     let (rows, columns) = positions(n, m.unwrap_or(n));
-    super::equal(rows + k, columns).cast(dtype.unwrap_or(DType::F32))
+    super::equal(rows + k, columns).cast(dtype.unwrap_or_else(crate::config::floatx))
 }
 
 /// [`eye`] of `n` rows and columns.
@@ -243,7 +243,7 @@ pub fn identity(n: usize, dtype: Option<DType>) -> Tensor {
 #[track_caller]
 pub fn tri(n: usize, m: Option<usize>, k: i64, dtype: Option<DType>) -> Tensor {
     let (rows, columns) = positions(n, m.unwrap_or(n));
-    super::greater_equal(rows + k, columns).cast(dtype.unwrap_or(DType::F32))
+    super::greater_equal(rows + k, columns).cast(dtype.unwrap_or_else(crate::config::floatx))
 }
 
 /// The row and the column of every element of a matrix.

@@ -121,14 +121,16 @@ unary_operations! { MODULE;
     isneginf Isneginf |x| predicate(x, false, |x| equals(x, f64::NEG_INFINITY));
     /// Whether `x` is a real number: always, for there are no complex tensors.
     isreal Isreal |x| filled(DType::Bool, x.shape(), 1.0);
-    /// The real part: `x` itself.
-    real Real |x| x.without_mask();
     /// The complex conjugate: `x` itself.
     conj Conj |x| x.without_mask();
     /// The complex conjugate: `x` itself.
     conjugate Conjugate |x| x.without_mask();
     /// `x`.
     copy Copy |x| x.without_mask();
+    /// The real part: `x` itself.
+    real Real |x| x.without_mask();
+    /// The imaginary part of real numbers: 0.
+    imag Imag |x| filled(x.dtype(), x.shape(), 0.0);
     /// The angle of a real number as one of the complex plane: 0, or π below 0.
     angle Angle |x| {
         let x = x.cast(float_of(x.dtype()));
