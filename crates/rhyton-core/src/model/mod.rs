@@ -1,6 +1,7 @@
 //! Models: functional, sequential and subclassed, all of one type.
 
 mod config;
+mod foreign;
 mod functional;
 mod graph;
 mod history;
@@ -19,8 +20,8 @@ use crate::tensor::Tensor;
 use crate::trainer::Trainer;
 use crate::variable::Variable;
 
-pub use config::deserialize_layer;
-pub(crate) use config::{container_names, serialize_layer};
+pub(crate) use config::container_names;
+pub use config::{deserialize_layer, serialize_layer};
 pub use graph::FunctionalGraph;
 pub(crate) use graph::is_input;
 pub use history::{CallNode, History};

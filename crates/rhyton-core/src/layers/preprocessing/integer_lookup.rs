@@ -174,7 +174,7 @@ impl IntegerLookup {
 
     /// The index of the first term.
     fn start(&self) -> usize {
-        usize::from(self.has_mask_index()) + self.num_oov_indices
+        usize::from(self.has_mask_index()).saturating_add(self.num_oov_indices)
     }
 
     fn rules(&self) -> Rules {
@@ -227,18 +227,27 @@ impl IntegerLookup {
             return wrong("it is empty".into(), "give at least one term");
         }
         let mask = self.mask_token.filter(|_| self.has_mask_index());
-        let special: Vec<i64> = mask.into_iter().chain(vec![self.oov_token; self.num_oov_indices]).collect();
-        let terms = given.strip_prefix(special.as_slice()).unwrap_or(given);
+        // The tokens are compared where they are: a file may ask for any number of them.
+        let unmasked = match (mask, given) {
+            (Some(mask), [first, rest @ ..]) if *first == mask => Some(rest),
+            (Some(_), _) => None,
+            (None, given) => Some(given),
+        };
+        let begins = |terms: &[i64]| terms.iter().all(|&term| term == self.oov_token);
+        let split = unmasked.and_then(|terms| terms.split_at_checked(self.num_oov_indices));
+        let terms = split.filter(|(oov, _)| begins(oov)).map_or(given, |(_, terms)| terms);
         let vocabulary = Vocabulary::new(terms.to_vec());
         if let Some(term) = vocabulary.repeated() {
             return wrong(format!("it has {term} more than once"), "give each term once");
         }
         let reserved = self.mask_token.into_iter().chain(Some(self.oov_token).filter(|_| self.invert));
         if let Some(token) = reserved.into_iter().find(|&token| vocabulary.has(token)) {
-            let fix = format!("leave mask and oov tokens out, or begin with {special:?}");
+            let oov = format!("{} times the oov token {}", self.num_oov_indices, self.oov_token);
+            let mask = mask.map_or_else(String::new, |mask| format!("the mask token {mask} and "));
+            let fix = format!("leave mask and oov tokens out, or begin with {mask}{oov}");
             return wrong(format!("the reserved token {token} is among the terms"), &fix);
         }
-        let size = self.start() + terms.len();
+        let size = self.start().saturating_add(terms.len());
         match self.max_tokens.filter(|&most| size > most) {
             Some(most) => wrong(format!("its size is {size}, above max_tokens {most}"), "give fewer terms"),
             None => Ok(vocabulary),
@@ -350,6 +359,14 @@ mod tests {
     #[test]
     fn agrees_with_keras() {
         check_layer("integer_lookup");
+    }
+
+    #[test]
+    fn any_number_of_oov_indices_is_taken_without_making_so_many() {
+        let layer = IntegerLookup::new().vocabulary([5, 6]).num_oov_indices(usize::MAX >> 3);
+        assert!(layer.known().unwrap().is_some());
+        let given = IntegerLookup::new().vocabulary([-1, -1, 5]).num_oov_indices(2);
+        assert_eq!(given.known().unwrap().unwrap().terms(), [5]);
     }
 
     fn looked_up(layer: &IntegerLookup, values: &[i64]) -> Result<Vec<i64>> {
