@@ -247,6 +247,57 @@ fn chosen_layers_and_the_optimizer_are_left_out() {
 }
 
 #[test]
+fn operations_between_layers_survive_though_the_format_has_no_modules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("operations.h5");
+    let input = Input::new([3]);
+    let hidden = Dense::new(3).call(&input);
+    let scaled = ops::relu(&(&hidden * 2.0));
+    let merged = Multiply::new().call([&scaled, &hidden]);
+    let model = Model::new(&input, &merged + &hidden).unwrap();
+    model.save(&path).unwrap();
+    let loaded = load_model(&path).unwrap();
+    assert_eq!(loaded.to_json(), model.to_json());
+    let x = ramp(&[4, 3], 0.3);
+    assert_eq!(loaded.predict(x.clone()).unwrap(), model.predict(x).unwrap());
+}
+
+#[test]
+fn damaged_legacy_files_name_the_file_the_place_and_what_to_do() {
+    use rhyton_formats::hdf5::H5Writer;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.h5");
+    let told = |file: H5Writer, what: &[&str]| {
+        file.write(&path).unwrap();
+        let error = load_model(&path).err().unwrap().to_string();
+        assert!(error.contains("bad.h5") && what.iter().all(|w| error.contains(w)), "{error}");
+    };
+    let with = |config: &str| {
+        let mut file = H5Writer::new();
+        file.attribute("/", "model_config", config).unwrap();
+        file
+    };
+    let dense = r#"{"class_name": "Sequential", "config": {"name": "s", "layers": [
+        {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 2], "dtype": "float32", "name": "x"}},
+        {"class_name": "Dense", "config": {"name": "d", "trainable": true, "units": 2}}]}}"#;
+    told(H5Writer::new(), &["model_config", "load_weights"]);
+    told(with("{"), &["model_config", "EOF"]);
+    told(with("[1]"), &["not a serialized object"]);
+    told(with(r#"{"class_name": "Densest", "config": {"units": 2}}"#), &["did you mean Dense"]);
+    told(with(dense), &["model_weights"]);
+    told(with(&dense.replace("\"units\"", "\"time_major\": true, \"units\"")), &["time_major"]);
+    let mut file = with(dense);
+    file.attribute("model_weights", "layer_names", &["d"][..]).unwrap();
+    told(file.clone(), &["model_weights/d"]);
+    file.attribute("model_weights/d", "weight_names", &["kernel:0", "bias:0"][..]).unwrap();
+    told(file.clone(), &["model_weights/d/kernel:0"]);
+    file.dataset("model_weights/d/kernel:0", Array::zeros(DType::F32, [2, 3])).unwrap();
+    file.dataset("model_weights/d/bias:0", Array::zeros(DType::F32, [2])).unwrap();
+    told(file, &["model_weights/d/kernel:0", "[2, 3]", "[2, 2]"]);
+}
+
+#[test]
 fn thousands_of_names_are_split_over_several_attributes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("many.h5");

@@ -79,16 +79,17 @@ fn module(class: &str, config: &Map<String, Value>) -> Value {
 /// A stack whose first layer says for which inputs it is has no input layer of its own.
 fn name_the_input(config: &mut Map<String, Value>) {
     let Some(Value::Array(layers)) = config.get_mut("layers") else { return };
-    let mut shape = None;
+    let (mut shape, mut name) = (None, String::from("input"));
     for (i, layer) in layers.iter_mut().enumerate() {
         let Some(Value::Object(own)) = layer.get_mut("config") else { continue };
         let found = own.shift_remove(keras2::INPUT_SHAPE);
         if i == 0 {
+            name = own.get("name").and_then(Value::as_str).map_or(name, |name| format!("{name}_input"));
             shape = found;
         }
     }
     if let Some(shape) = shape {
-        let mut input = object("InputLayer", json!({"batch_shape": shape}));
+        let mut input = object("InputLayer", json!({"batch_shape": shape, "dtype": "float32", "name": name}));
         input.insert("module".into(), "keras.layers".into());
         input.insert("registered_name".into(), Value::Null);
         layers.insert(0, Value::Object(input));
@@ -272,6 +273,18 @@ mod tests {
         let read = modern(&written);
         assert_eq!(read["config"]["layers"][0]["class_name"], "Dense");
         assert_eq!(read["config"]["layers"][0]["config"], layer["config"]);
+    }
+
+    #[test]
+    fn the_first_layer_of_a_stack_may_say_for_which_inputs_it_is() {
+        let first = json!({"class_name": "Dense", "config": {
+            "name": "d", "trainable": true, "units": 2, "batch_input_shape": [null, 3],
+        }});
+        // The oldest form of a stack.
+        let read = modern(&json!({"class_name": "Sequential", "config": [first]}));
+        let model = crate::saving::model_from_json(&read).unwrap();
+        assert_eq!(model.input_names(), ["d_input"]);
+        assert_eq!(model.count_params(), 8);
     }
 
     #[test]
