@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that can be checked without Keras.
 
+use crate::coverage;
 use crate::examples;
 use crate::shell::{Result, command, run as step, skip};
 
@@ -22,6 +23,7 @@ pub fn run() -> Result {
             skip(&title, "this machine lacks it");
         }
     }
+    coverage::check()?;
     examples::run()
 }
 

@@ -8,9 +8,11 @@
 mod bench_peers;
 mod check;
 mod conformance;
+mod coverage;
 mod examples;
 mod first_command;
 mod fixtures;
+mod fuzz;
 #[cfg(test)]
 mod modules;
 mod oracle;
@@ -24,6 +26,9 @@ cargo xtask COMMAND
   check                  format, lints, tests (under each instruction set), documentation, examples
   first-command          the README's first command, and Keras reading what it wrote
   conformance [GLOB]     Rhyton beside real Keras, on the cases that xtask/conformance/covered.txt lists
+  coverage [--check]     writes docs/coverage.md, what there is of Keras; or fails if it is not current
+  fuzz [TARGET] [--seconds N]
+                         damaged files for the readers of archives, HDF5 and npz, 60 seconds each unless said
   fixtures [PART]        makes the golden data anew with real Keras; PART is a part of the script's path
   bench-peers [NAME…]    times the workloads beside Keras's back ends; with --torch also PyTorch
   oracle                 makes the virtual environment with real Keras, and prints its Python
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
         Some("check") => check::run(),
         Some("first-command") => first_command::run(),
         Some("conformance") => conformance::run(rest),
+        Some("coverage") => coverage::run(rest),
+        Some("fuzz") => fuzz::run(rest),
         Some("fixtures") => fixtures::run(rest),
         Some("bench-peers") => bench_peers::run(rest),
         Some("oracle") => oracle::python().map(|python| println!("{}", python.display())),

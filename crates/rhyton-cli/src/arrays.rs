@@ -1,6 +1,6 @@
 //! Arrays in and out of `.npz` and `.npy` files, by the names that the contract gives them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use rhyton::formats::npy::NpyValue;
@@ -210,6 +210,25 @@ pub fn write_outputs(path: &Path, model: &Model, arrays: Vec<(String, Array)>) -
     }
     let named: Vec<(&str, &NpyValue)> = values.iter().map(|(n, v)| (n.as_str(), v)).collect();
     Ok(npz::write_values(path, &named)?)
+}
+
+/// Variables by path; a path met again gets `#1`, `#2`, … in order.
+pub fn by_path(variables: Vec<Variable>) -> Vec<(String, Variable)> {
+    let mut met: HashMap<String, usize> = HashMap::new();
+    let named = variables.into_iter().map(|v| {
+        let path = v.path().to_owned();
+        let count = met.entry(path.clone()).and_modify(|n| *n += 1).or_insert(0);
+        (if *count == 0 { path } else { format!("{path}#{count}") }, v)
+    });
+    named.collect()
+}
+
+/// Writes named weights to a `.npz`. bfloat16 has no name in NumPy's format; float32 holds every value of it.
+pub fn write_npz(path: &Path, arrays: Vec<(String, Array)>) -> Result<()> {
+    let widened = |a: Array| if a.dtype() == DType::BF16 { a.cast(DType::F32) } else { a };
+    let arrays: Vec<(String, Array)> = arrays.into_iter().map(|(n, a)| (n, widened(a))).collect();
+    let named: Vec<(&str, &Array)> = arrays.iter().map(|(n, a)| (n.as_str(), a)).collect();
+    Ok(npz::write(path, &named)?)
 }
 
 /// Writes named arrays to a `.npz`, or a single one to a `.npy`.

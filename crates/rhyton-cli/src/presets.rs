@@ -19,7 +19,7 @@ pub fn check(name: &str) -> Result<()> {
 fn unknown(name: &str) -> Error {
     Error::new(format!(
         "--model {name}: there is no such preset, application or file; presets are {}, applications are {}, or give a \
-         .keras file",
+         .keras or .h5 file",
         PRESETS.join(" and "),
         APPLICATIONS.iter().map(|a| a.name.to_lowercase()).collect::<Vec<_>>().join(", ")
     ))

@@ -2,7 +2,7 @@
 
 use rhyton_core::prelude::*;
 use rhyton_core::random::set_random_seed;
-use rhyton_core::saving::load_model;
+use rhyton_core::saving::{LoadWeights, load_model};
 
 fn data() -> Data {
     let x: Vec<f32> = (0..48).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -78,7 +78,7 @@ fn weights_of_another_architecture_change_nothing() {
     let error = other.load_weights(&path).unwrap_err().to_string();
     assert!(error.contains("dense") && error.contains("m.weights.h5"), "{error}");
     assert_eq!(other.get_weights().unwrap(), before);
-    assert!(!other.load_weights_skipping_mismatches(&path).unwrap().is_empty());
+    assert!(!other.load_weights_with(&path, LoadWeights::new().skip_mismatch(true)).unwrap().is_empty());
 }
 
 /// Classes of a user's own.

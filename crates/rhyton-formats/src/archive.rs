@@ -25,6 +25,15 @@ pub(crate) fn read_members(
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let len = reader.seek(SeekFrom::End(0)).map_err(io_error(file, "read"))?;
+    let (start, count) = {
+        let archive = ZipArchive::new(&mut reader).map_err(|e| zip_error(e, file, ""))?;
+        (archive.central_directory_start(), archive.len())
+    };
+    // Of members with one name readers take the first or the last: what one checks another would not read.
+    if entries(&mut reader, start, count).map_err(io_error(file, "read"))? > count {
+        let what = "the archive has two members of the same name".to_owned();
+        return Err(damaged(file, "", what, "do not open this file, or unpack it and pack it again"));
+    }
     let mut archive = ZipArchive::new(reader).map_err(|e| zip_error(e, file, ""))?;
     if archive.len() > MAX_MEMBERS {
         let what = format!("the archive declares {} members", archive.len());
@@ -57,6 +66,25 @@ pub(crate) fn read_members(
         members.push((name, bytes));
     }
     Ok(members)
+}
+
+/// The number of entries in the directory at `start`; one more than `most` if there are more.
+fn entries(reader: &mut (impl Read + Seek), start: u64, most: usize) -> io::Result<usize> {
+    const HEADER: usize = 46;
+    reader.seek(SeekFrom::Start(start))?;
+    let mut count = 0;
+    while count <= most {
+        let mut header = Vec::with_capacity(HEADER);
+        reader.by_ref().take(HEADER as u64).read_to_end(&mut header)?;
+        if header.len() < HEADER || !header.starts_with(b"PK\x01\x02") {
+            break;
+        }
+        count += 1;
+        // The lengths of the name, of extra fields and of a comment.
+        let len: i64 = [28, 30, 32].iter().map(|&at| i64::from(u16::from_le_bytes([header[at], header[at + 1]]))).sum();
+        reader.seek(SeekFrom::Current(len))?;
+    }
+    Ok(count)
 }
 
 /// Whether `name` stays below the directory it is unpacked into, on any system.

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use crate::archive::{self, Writer};
 use crate::atomic;
-use crate::error::{Error, Place, Result, io_error, memory};
+use crate::error::{Error, Place, Result, io_error, memory, read_file};
 
 const METADATA: &str = "metadata.json";
 const CONFIG: &str = "config.json";
@@ -39,13 +39,16 @@ pub struct KerasArchive {
 }
 
 impl KerasArchive {
-    /// Reads a `.keras` file into memory.
+    /// Reads a `.keras` file into memory, or the folder that holds the members of one.
     ///
     /// # Errors
     /// If it cannot be read or is damaged, has no `config.json` or `model.weights.h5`, has a member whose name leads out of
     /// the archive, or one that unpacks to over 256 MiB and over 100 times what it takes on disk.
     pub fn read(path: impl AsRef<Path>) -> Result<KerasArchive> {
         let path = path.as_ref();
+        if path.is_dir() {
+            return KerasArchive::of_members(members_of_folder(path)?, path);
+        }
         let file = File::open(path).map_err(io_error(path, "open"))?;
         KerasArchive::decode(BufReader::new(file), path)
     }
@@ -85,8 +88,11 @@ impl KerasArchive {
     }
 
     fn decode(reader: impl Read + Seek, file: &Path) -> Result<KerasArchive> {
+        KerasArchive::of_members(archive::read_members(reader, file, |_| true)?, file)
+    }
+
+    fn of_members(members: Vec<(String, Vec<u8>)>, file: &Path) -> Result<KerasArchive> {
         let mut names = Vec::new();
-        let members = archive::read_members(reader, file, |_| true)?;
         let mut archive = KerasArchive::default();
         let (mut config, mut weights) = (None, None);
         for (name, bytes) in members {
@@ -131,6 +137,34 @@ impl KerasArchive {
     }
 }
 
+/// The files of a folder that are members of an archive, by their paths below it. Links are not followed.
+fn members_of_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    /// Assets lie as deep as layers are nested.
+    const MOST: usize = 64;
+    let mut members = Vec::new();
+    for name in [METADATA, CONFIG, WEIGHTS] {
+        let path = folder.join(name);
+        if path.is_file() {
+            members.push((name.to_owned(), read_file(&path)?));
+        }
+    }
+    let mut pending = vec![(folder.join(ASSETS), ASSETS.to_owned(), 0)];
+    while let Some((path, below, depth)) = pending.pop() {
+        let Ok(entries) = std::fs::read_dir(&path) else { continue };
+        for entry in entries {
+            let entry = entry.map_err(io_error(&path, "read"))?;
+            let kind = entry.file_type().map_err(io_error(&path, "read"))?;
+            let name = format!("{below}{}", entry.file_name().to_string_lossy());
+            if kind.is_file() {
+                members.push((name, read_file(&entry.path())?));
+            } else if kind.is_dir() && depth < MOST {
+                pending.push((entry.path(), format!("{name}/"), depth + 1));
+            }
+        }
+    }
+    Ok(members)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +184,22 @@ mod tests {
         let path = directory.path().join("model.keras");
         sample().write(&path).unwrap();
         assert_eq!(KerasArchive::read(&path).unwrap(), sample());
+    }
+
+    #[test]
+    fn the_folder_of_an_unpacked_archive_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let sample = sample();
+        let assets = sample.assets.iter().map(|(name, bytes)| (format!("{ASSETS}{name}"), bytes));
+        let own = [(METADATA, &sample.metadata), (CONFIG, &sample.config), (WEIGHTS, &sample.weights)];
+        for (name, bytes) in own.into_iter().map(|(n, b)| (n.to_owned(), b)).chain(assets) {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        assert_eq!(KerasArchive::read(directory.path()).unwrap(), sample);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(KerasArchive::read(empty.path()).unwrap_err().to_string().contains("no config.json"));
     }
 
     #[test]
@@ -173,6 +223,23 @@ mod tests {
         let bytes = writer.finish().unwrap().into_inner();
         let error = KerasArchive::from_bytes(&bytes).unwrap_err();
         assert!(error.to_string().contains("far more than it takes on disk"), "{error}");
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_refused() {
+        let mut writer = Writer::new(Cursor::new(Vec::new()), Path::new("x"));
+        for (name, content) in [(CONFIG, b"{}"), ("konfig.json", b"[]"), (WEIGHTS, b"..")] {
+            writer.member(name, &[content], false).unwrap();
+        }
+        let mut bytes = writer.finish().unwrap().into_inner();
+        assert!(KerasArchive::from_bytes(&bytes).is_ok());
+        for at in 0..bytes.len() - 11 {
+            if &bytes[at..at + 11] == b"konfig.json" {
+                bytes[at] = b'c';
+            }
+        }
+        let error = KerasArchive::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(error.contains("two members of the same name"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | [`npy`], [`npz`] | NumPy's `.npy` and `.npz` |
 //! | [`hdf5`] | `.h5`, `.weights.h5` and the weights inside `.keras` |
 //! | [`keras_archive`] | the `.keras` container |
+//! | [`safetensors`] | Hugging Face's `.safetensors` |
 //! | [`tfrecord`], [`tfevents`] | TFRecord files and TensorBoard's event files |
 //! | [`atomic`] | replacing a file without ever leaving half of one |
 //!
@@ -22,6 +23,7 @@ pub mod hdf5;
 pub mod keras_archive;
 pub mod npy;
 pub mod npz;
+pub mod safetensors;
 pub mod tfevents;
 pub mod tfrecord;
 

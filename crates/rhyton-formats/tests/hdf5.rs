@@ -135,6 +135,79 @@ fn ordered_groups_and_many_attributes_are_read() {
 }
 
 #[test]
+fn user_blocks_and_other_superblocks_are_read() {
+    for name in ["user_block.h5", "superblock2.h5"] {
+        let file = H5File::open(fixture(name)).unwrap();
+        assert_eq!(file.dataset("g/x").unwrap().array().unwrap(), ramp(DType::F32, &[2, 3]), "{name}");
+    }
+    let file = H5File::open(fixture("superblock2.h5")).unwrap();
+    let names = file.group("g").unwrap().attribute("names").unwrap().unwrap();
+    assert_eq!(names, strings(&[2], &["kernel", "bias"]));
+}
+
+#[test]
+fn trees_of_several_levels_are_read() {
+    for name in ["many_links_earliest.h5", "many_links_latest.h5"] {
+        let file = H5File::open(fixture(name)).unwrap();
+        let many = file.group("many").unwrap();
+        let expected: Vec<String> = (0..600).map(|i| format!("link_{i:03}")).collect();
+        assert_eq!(many.keys().unwrap(), expected, "{name}");
+        for link in ["link_000", "link_299", "link_599"] {
+            assert_eq!(many.dataset(link).unwrap().value().unwrap(), 7i32.into());
+        }
+    }
+}
+
+#[test]
+fn filters_are_undone_in_their_order_and_others_are_named() {
+    let file = H5File::open(fixture("filters.h5")).unwrap();
+    let read = |name: &str| file.dataset(name).unwrap().array();
+    let big = ramp(DType::F32, &[9, 5]);
+    for name in ["all", "shuffled", "checked"] {
+        assert_eq!(read(name).unwrap(), big, "{name}");
+    }
+    assert_eq!(read("big_endian").unwrap(), ramp(DType::F64, &[9, 5]));
+    assert_eq!(read("half").unwrap(), ramp(DType::F16, &[9, 5]));
+    assert_eq!(read("flags").unwrap(), ramp(DType::Bool, &[9, 5]));
+    let shrunk: Vec<f32> = (0..5).flat_map(|row| [row * 5, row * 5 + 1]).map(|v| v as f32).collect();
+    assert_eq!(read("shrunk").unwrap(), Array::new([5, 2], shrunk));
+    let grown: Vec<f32> =
+        (0..9).flat_map(|r| (0..7).map(move |c| if c < 5 { (r * 5 + c) as f32 } else { 2.5 })).collect();
+    assert_eq!(read("grown").unwrap(), Array::new([9, 7], grown));
+    for (name, filter) in [("lzf", "LZF"), ("scaled", "scale-offset")] {
+        let error = read(name).unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(filter), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_read_is_named_and_does_not_hinder_the_rest() {
+    let file = H5File::open(fixture("kinds.h5")).unwrap();
+    let read = |name: &str| file.dataset(name).unwrap().value();
+    assert_eq!(read("ascii").unwrap(), strings(&[2], &["ab", "c"]));
+    assert_eq!(read("texts").unwrap(), strings(&[3], &["a".repeat(50).as_str(), "", "κέρας"]));
+    for (name, kind) in [
+        ("pair", "compound"),
+        ("complex", "compound"),
+        ("reference", "references"),
+        ("sequences", "sequences of variable length"),
+    ] {
+        let error = read(name).unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains(kind), "{error}");
+    }
+    let root = file.root().unwrap();
+    let attribute = |name: &str| root.attribute(name).unwrap().unwrap();
+    assert_eq!(attribute("bytes"), strings(&[2], &["kernel:0", "bias:0"]));
+    assert_eq!(attribute("object"), strings(&[2], &["kernel", "bias"]));
+    assert_eq!(attribute("half"), Array::scalar(rhyton_ir::f16::from_f32(0.5)).into());
+    assert_eq!(attribute("flags"), Array::new([2], vec![true, false]).into());
+    assert_eq!(attribute("big_endian"), Array::new([2], vec![1i64, 2]).into());
+    assert_eq!(attribute("none").as_strings(), Some(&[][..]));
+    assert!(file.dataset("broken_link").unwrap_err().to_string().contains("no such dataset"));
+    assert!(file.dataset("elsewhere").unwrap_err().to_string().contains("a link to another file"));
+}
+
+#[test]
 fn a_missing_path_names_what_there_is() {
     let file = H5File::open(fixture("earliest.h5")).unwrap();
     let error = file.dataset("types/float8").unwrap_err();

@@ -139,13 +139,17 @@ fn open(path: &Path) -> Result<Model> {
     if !path.exists() {
         return Err(Error::file(path, "there is no such file; check the path"));
     }
-    if name.ends_with(".weights.h5") {
-        return Err(Error::file(path, "this file holds weights without a model; give the .keras file"));
-    }
-    if !name.ends_with(".keras") {
+    if name.ends_with(".weights.h5") || name.ends_with(".weights.json") {
         return Err(Error::file(
             path,
-            "models are read from .keras files; save the model with model.save(\"….keras\")",
+            "this file holds weights without a model; give the .keras file, or make one with rhyton convert --config",
+        ));
+    }
+    let is_folder = path.is_dir() && path.join("config.json").is_file();
+    if !is_folder && ![".keras", ".h5", ".hdf5"].iter().any(|e| name.ends_with(e)) {
+        return Err(Error::file(
+            path,
+            "models are read from .keras and .h5 files; save the model with model.save(\"….keras\")",
         ));
     }
     Ok(load_model(path)?)

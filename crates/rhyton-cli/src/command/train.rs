@@ -25,7 +25,7 @@ pub struct Train {
     /// A built-in data set, or a directory of images, one folder a class
     #[arg(default_value = "digits")]
     data: String,
-    /// A preset (cnn, mlp) or a .keras file
+    /// A preset (cnn, mlp) or a .keras or .h5 file
     #[arg(long, default_value = "cnn")]
     model: String,
     /// Passes over the data, unless the training stops early

@@ -1,6 +1,5 @@
 //! `rhyton weights`: lists a model's weights, or writes them to a `.npz`.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -39,15 +38,10 @@ impl Weights {
                 let kind = if trained.contains(&v.id()) { "trainable" } else { "frozen" };
                 Ok((path, v.array()?, kind))
             };
-            by_path(model.weights()).into_iter().map(row).collect::<Result<_>>()?
+            arrays::by_path(model.weights()).into_iter().map(row).collect::<Result<_>>()?
         };
         match &self.output {
-            Some(output) => {
-                // bfloat16 has no name in NumPy's format; float32 holds every value of it.
-                let widened = |a: Array| if a.dtype() == DType::BF16 { a.cast(DType::F32) } else { a };
-                let named: Vec<(String, Array)> = rows.into_iter().map(|(n, a, _)| (n, widened(a))).collect();
-                arrays::write(output, &named)
-            }
+            Some(output) => arrays::write_npz(output, rows.into_iter().map(|(n, a, _)| (n, a)).collect()),
             None => {
                 for (path, array, kind) in rows {
                     print_line(format_args!("{path}\t{}\t{:?}\t{kind}", array.dtype(), array.shape()))?;
@@ -56,15 +50,4 @@ impl Weights {
             }
         }
     }
-}
-
-/// Variables by path; a path met again gets `#1`, `#2`, … in order.
-fn by_path(variables: Vec<Variable>) -> Vec<(String, Variable)> {
-    let mut met: HashMap<String, usize> = HashMap::new();
-    let named = variables.into_iter().map(|v| {
-        let path = v.path().to_owned();
-        let count = met.entry(path.clone()).and_modify(|n| *n += 1).or_insert(0);
-        (if *count == 0 { path } else { format!("{path}#{count}") }, v)
-    });
-    named.collect()
 }

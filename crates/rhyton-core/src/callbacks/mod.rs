@@ -71,6 +71,11 @@ const CLASSES: &[CallbackClass] = &[
     CallbackClass { name: "SwapEMAWeights", from_config: make::<SwapEMAWeights> },
 ];
 
+/// The names of these.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    CLASSES.iter().map(|c| c.name)
+}
+
 /// Keras's callbacks that configurations cannot name: why not, and what to use instead.
 const MISSING: &[(&str, &str, &str)] = &[
     ("LambdaCallback", "it needs a function, which JSON cannot hold", "add it in a program"),

@@ -268,6 +268,7 @@ impl NewWeight<'_> {
             .initializer
             .unwrap_or_else(|| if dtype.is_float() { InitializerRef::default() } else { Zeros {}.into() });
         let path = naming::path_of(&self.name);
+        crate::saving::budget::spend(&path, &self.shape, dtype)?;
         // Initial values are computed now, not as part of a function that may be traced around the call.
         let value = initializer.call(&self.shape, dtype).map_err(|e| e.within(&path))?.eval()?;
         let options = VariableOptions {

@@ -46,6 +46,11 @@ pub use reduction::{Mean, MeanMetricWrapper, Sum, custom};
 pub use regression::*;
 pub(crate) use table::make;
 
+/// Every class that configurations may name.
+pub(crate) fn metric_classes() -> &'static [saving::Class<dyn Metric>] {
+    table::CLASSES
+}
+
 /// Which way a metric gets better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use rhyton_ir::Array;
 use serde_json::{Map, Value, json};
 
-use super::{FunctionalGraph, Model, Sequential, is_input};
+use super::{FunctionalGraph, Model, Sequential, foreign, is_input};
 use crate::error::{Error, Result};
 use crate::layers::{self, Context, Layer, LayerObject, LayerRef, call_layer, shape_to_json};
 use crate::naming::snake_case;
@@ -60,14 +60,12 @@ fn instance(parts: &Parts) -> Result<LayerRef> {
         let found = found.ok_or_else(|| unknown("operation", class, ops::classes().map(|c| c.name)))?;
         return operation(found, config);
     }
+    if let Some(error) = foreign::refused(class) {
+        return Err(error);
+    }
     match class {
         "Functional" | "Model" if config.get("input_layers").is_some() => functional_from_config(config),
         "Sequential" => sequential_from_config(config),
-        "Lambda" => Err(Error::unsupported(
-            "layer",
-            "a Lambda holds Python code, which is never run",
-            "replace it by a layer or operation of Keras in Python and save again",
-        )),
         _ => {
             let found = layers::classes().find(|c| c.name == class);
             let found = found

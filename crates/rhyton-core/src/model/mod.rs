@@ -2,6 +2,7 @@
 
 mod clone;
 mod config;
+mod foreign;
 mod functional;
 mod graph;
 mod history;
@@ -22,8 +23,8 @@ use crate::trainer::Trainer;
 use crate::variable::Variable;
 
 pub use clone::{CloneModel, clone_model, clone_model_with};
-pub use config::deserialize_layer;
-pub(crate) use config::{container_names, serialize_layer};
+pub(crate) use config::container_names;
+pub use config::{deserialize_layer, serialize_layer};
 pub use graph::FunctionalGraph;
 pub(crate) use graph::is_input;
 pub use history::{CallNode, History};

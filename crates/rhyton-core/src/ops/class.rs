@@ -19,6 +19,18 @@ pub(crate) fn make<O: Operation + DeserializeOwned + 'static>(config: Value) -> 
     Ok(Arc::new(from_config::<O>("operation", config)?))
 }
 
+/// Refuses the configuration of an operation without arguments that has some.
+pub(crate) fn no_arguments(class: &str, config: &Value) -> Result<()> {
+    match config.as_object().and_then(|c| c.keys().next()) {
+        None => Ok(()),
+        Some(key) => Err(Error::content(
+            format!("configuration of {class}"),
+            format!("unknown field `{key}`, there should be none"),
+            "this version reads what Keras 3.15 writes",
+        )),
+    }
+}
+
 /// Declares classes of operations: the configuration's fields, the names of the call's arguments, and the function that
 /// computes it from a reference to the class and the arguments. `CLASSES` lists them.
 macro_rules! operations {
@@ -78,7 +90,8 @@ macro_rules! unary_operations {
         pub(crate) const UNARY: &[$crate::ops::OperationClass] = &[
             $($crate::ops::OperationClass {
                 name: stringify!($class),
-                from_config: |_| {
+                from_config: |config| {
+                    $crate::ops::class::no_arguments(stringify!($class), &config)?;
                     Ok(std::sync::Arc::new($crate::ops::class::Unary {
                         module: $module,
                         class: stringify!($class),
@@ -112,7 +125,8 @@ macro_rules! binary_operations {
         pub(crate) const BINARY: &[$crate::ops::OperationClass] = &[
             $($crate::ops::OperationClass {
                 name: stringify!($class),
-                from_config: |_| {
+                from_config: |config| {
+                    $crate::ops::class::no_arguments(stringify!($class), &config)?;
                     Ok(std::sync::Arc::new($crate::ops::class::Binary {
                         module: $module,
                         class: stringify!($class),

@@ -11,9 +11,10 @@ use super::{KerasObject, Parts};
 use crate::constraints::{self, Constraint};
 use crate::error::{Error, Result};
 use crate::initializers::{self, Initializer};
-use crate::layers::{self, Layer};
+use crate::layers::{self, Context, LambdaFunction, Layer};
 use crate::losses::{self, Loss};
 use crate::metrics::{self, Metric};
+use crate::nest::{Args, Nest};
 use crate::optimizers::schedules::{self, LearningRateSchedule};
 use crate::optimizers::{self, Optimizer, OptimizerBase, UpdateRule};
 use crate::regularizers::{self, Regularizer};
@@ -69,6 +70,7 @@ pub struct CustomObjects {
     initializers: Classes<dyn Initializer>,
     regularizers: Classes<dyn Regularizer>,
     constraints: Classes<dyn Constraint>,
+    functions: HashMap<String, Arc<LambdaFunction>>,
 }
 
 /// Classes of one family, by registered names and class names.
@@ -223,6 +225,17 @@ impl CustomObjects {
         self
     }
 
+    /// Adds a function that layers [`Lambda`](crate::layers::Lambda) may name: by the name that it is registered under in
+    /// Python (`"package>name"`), or by its own.
+    pub fn function(
+        mut self,
+        name: impl Into<String>,
+        function: impl Fn(&Args, &mut Context) -> Result<Nest> + Send + Sync + 'static,
+    ) -> CustomObjects {
+        self.functions.insert(name.into(), Arc::new(function));
+        self
+    }
+
     /// Runs `function` while configurations may name these classes (Keras's `custom_object_scope`).
     pub fn scope<R>(&self, function: impl FnOnce() -> R) -> R {
         let _scope = self.enter();
@@ -299,6 +312,13 @@ pub(crate) fn find<T: ?Sized + Family>(parts: &Parts) -> Result<Option<Make<T>>>
         )),
         (found, _) => Ok(found),
     }
+}
+
+/// The function of a user that is known by `name`, or by what follows its package.
+pub(crate) fn function(name: &str) -> Option<Arc<LambdaFunction>> {
+    let own = name.rsplit('>').next().unwrap_or(name);
+    let added = |c: &CustomObjects| c.functions.get(name).or_else(|| c.functions.get(own)).cloned();
+    CUSTOM.with_borrow(|custom| custom.iter().rev().find_map(added))
 }
 
 /// What to do about a class that is not known.

@@ -8,8 +8,10 @@ use rhyton_formats::hdf5::H5File;
 use rhyton_formats::keras_archive::{KerasArchive, WEIGHTS};
 use serde_json::{Value, json};
 
-use super::CustomObjects;
-use super::weights::{assets, format_error, from_hdf5, load_assets, to_hdf5};
+use super::legacy;
+use super::stores::OneFile;
+use super::weights::{Omitted, assets, format_error, from_store, load_assets, to_hdf5};
+use super::{CustomObjects, budget};
 use crate::error::{Error, Result};
 use crate::model::{Model, deserialize_layer, serialize_layer};
 
@@ -18,68 +20,29 @@ pub const KERAS_VERSION: &str = "3.15.1";
 
 impl Model {
     /// Writes the model to `path`: `.keras` (configuration, weights, compilation and the optimizer's state; Keras in Python
-    /// reads it) or `.weights.h5` (weights alone). The file is replaced at once or not at all.
+    /// reads it), `.h5` or `.hdf5` (the same in Keras's legacy format, without the files of layers) or `.weights.h5` (weights
+    /// alone). The file is replaced at once or not at all.
     ///
     /// # Errors
-    /// If the name has neither ending, the model has no weights yet, or the file cannot be written.
+    /// If the name has none of these endings, the model has no weights yet, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let name = path.to_string_lossy();
         if name.ends_with(".weights.h5") {
             return self.save_weights(path);
         }
+        if legacy::is_legacy(path) {
+            self.check_built()?;
+            return legacy::save_model(self, path);
+        }
         if !name.ends_with(".keras") {
             return Err(Error::argument(
                 name,
                 "the ending says no format that models are saved in",
-                "use .keras for the whole model or .weights.h5 for the weights",
+                "use .keras or .h5 for the whole model, or .weights.h5 for the weights",
             ));
         }
         self.to_archive()?.write(path).map_err(|e| format_error(path, e))
-    }
-
-    /// Writes the weights and the optimizer's state to a `.weights.h5` file.
-    ///
-    /// # Errors
-    /// If the name has another ending, the model has no weights yet, or the file cannot be written.
-    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        if !path.to_string_lossy().ends_with(".weights.h5") {
-            return Err(Error::argument(
-                path.to_string_lossy(),
-                "weights are saved as HDF5",
-                "end the name in .weights.h5",
-            ));
-        }
-        self.check_built()?;
-        to_hdf5(self, true)?.write(path).map_err(|e| format_error(path, e))
-    }
-
-    /// Reads weights from a `.weights.h5` or `.keras` file into this model.
-    ///
-    /// # Errors
-    /// If a layer's weights are missing or have other shapes; nothing is changed then.
-    pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.load_weights_from(path.as_ref(), false).map(|_| ())
-    }
-
-    /// Reads the weights that fit; the result names the layers that were left as they are.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn load_weights_skipping_mismatches(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
-        self.load_weights_from(path.as_ref(), true)
-    }
-
-    fn load_weights_from(&self, path: &Path, skip_mismatch: bool) -> Result<Vec<String>> {
-        self.check_built()?;
-        let wrap = |e| format_error(path, e);
-        let file = if path.extension().is_some_and(|e| e == "keras") {
-            H5File::from_member(KerasArchive::read(path).map_err(wrap)?.weights, path, WEIGHTS)
-        } else {
-            H5File::open(path)
-        };
-        from_hdf5(self, &file.map_err(wrap)?, path, skip_mismatch)
     }
 
     /// The configuration with the compilation, as `config.json` holds it and Python's `model.to_json()` gives it.
@@ -93,7 +56,8 @@ impl Model {
 
     fn to_archive(&self) -> Result<KerasArchive> {
         self.check_built()?;
-        let weights = to_hdf5(self, true)?.to_bytes().map_err(|e| format_error(Path::new(WEIGHTS), e))?;
+        let weights =
+            to_hdf5(self, &Omitted::default())?.to_bytes().map_err(|e| format_error(Path::new(WEIGHTS), e))?;
         let metadata = json!({"keras_version": KERAS_VERSION, "date_saved": date(SystemTime::now())});
         Ok(KerasArchive {
             metadata: metadata.to_string().into_bytes(),
@@ -103,7 +67,7 @@ impl Model {
         })
     }
 
-    fn check_built(&self) -> Result<()> {
+    pub(super) fn check_built(&self) -> Result<()> {
         if self.built() {
             return Ok(());
         }
@@ -115,7 +79,8 @@ impl Model {
     }
 }
 
-/// Reads a model from a `.keras` file, compiled as it was when saved. Nothing in the file is run.
+/// Reads a model from a `.keras` file, the folder of one that was unpacked, or a legacy `.h5` file, compiled as it was when
+/// saved. Nothing in the file is run.
 ///
 /// # Errors
 /// If the file is damaged, names a class that is not known, or holds weights that do not fit its own configuration.
@@ -129,23 +94,28 @@ pub fn load_model(path: impl AsRef<Path>) -> Result<Model> {
 /// As there.
 pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result<Model> {
     let path = path.as_ref();
+    if legacy::is_legacy(path) {
+        return legacy::load_model(path, custom);
+    }
     let wrap = |e| format_error(path, e);
     let archive = KerasArchive::read(path).map_err(wrap)?;
     let at = path.to_string_lossy();
     let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
-    let model = custom.scope(|| described_model(&config)).map_err(|e| e.within(&at))?;
+    let described = budget::within(archive.weights.len() as u64, || custom.scope(|| described_model(&config)));
+    let model = described.map_err(|e| e.within(&at))?;
     load_assets(&model, &archive.assets).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
-    for skipped in from_hdf5(&model, &file, path, false)? {
+    for skipped in from_store(&model, &OneFile::new(file, path), &Omitted::default(), false)? {
         // Nobody is left to tell if standard error is closed.
         let _ = writeln!(std::io::stderr(), "warning: not loaded: {skipped}");
     }
     Ok(model)
 }
 
-/// The model that a configuration describes, compiled if it holds a compilation.
+/// The model that a configuration describes, compiled if it holds a compilation; what [`Model::to_json`] gives, or what
+/// `model.to_json()` gives in Keras 2 or 3.
 ///
 /// # Errors
 /// If it is no model, or names a class that is not known.
@@ -157,15 +127,20 @@ pub fn model_from_json(config: &Value) -> Result<Model> {
 
 /// [`model_from_json`] without the optimizer's slots.
 fn described_model(config: &Value) -> Result<Model> {
-    let layer = deserialize_layer(config)?;
-    let model = match layer.as_any().downcast_ref::<Model>() {
-        Some(model) => model.clone(),
-        None => Model::subclass(layer),
-    };
+    let model = model_of(&legacy::modern(config))?;
     if let Some(compilation) = config.get("compile_config").filter(|c| c.as_object().is_some_and(|o| !o.is_empty())) {
         model.compile_from_config(compilation)?;
     }
     Ok(model)
+}
+
+/// The model that an object describes, uncompiled.
+pub(super) fn model_of(object: &Value) -> Result<Model> {
+    let layer = deserialize_layer(object)?;
+    Ok(match layer.as_any().downcast_ref::<Model>() {
+        Some(model) => model.clone(),
+        None => Model::subclass(layer),
+    })
 }
 
 /// `2026-11-23@06:29:38`, UTC.

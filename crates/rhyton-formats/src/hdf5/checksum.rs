@@ -48,8 +48,8 @@ pub(crate) fn lookup3(bytes: &[u8]) -> u32 {
 pub(crate) fn check(data: &[u8], start: usize, cursor: &mut Cursor, what: &str) -> Result<(), Fault> {
     let end = cursor.position();
     let stored = cursor.u32()?;
-    #[cfg(test)]
-    if tests::IGNORED.get() {
+    #[cfg(any(test, feature = "fuzz"))]
+    if IGNORED.get() {
         return Ok(());
     }
     if stored != lookup3(&data[start..end]) {
@@ -58,15 +58,14 @@ pub(crate) fn check(data: &[u8], start: usize, cursor: &mut Cursor, what: &str) 
     Ok(())
 }
 
+#[cfg(any(test, feature = "fuzz"))]
+thread_local! {
+    /// Whether checksums are taken as right, so that tests damage what they guard.
+    pub(super) static IGNORED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 #[cfg(test)]
-pub(super) mod tests {
-    use std::cell::Cell;
-
-    thread_local! {
-        /// Whether checksums are taken as right, so that tests damage what they guard.
-        pub static IGNORED: Cell<bool> = const { Cell::new(false) };
-    }
-
+mod tests {
     #[test]
     fn the_hash_is_jenkins_s() {
         // From driver5 of lookup3.c.

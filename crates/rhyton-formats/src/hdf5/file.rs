@@ -101,6 +101,11 @@ impl H5File {
         self.group("/")
     }
 
+    /// The length of the file in bytes.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The group at `path`.
     ///
     /// # Errors

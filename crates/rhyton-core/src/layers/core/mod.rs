@@ -5,6 +5,7 @@ mod einsum_dense;
 mod embedding;
 mod identity;
 mod input_layer;
+mod lambda;
 mod masking;
 mod reversible_embedding;
 
@@ -15,6 +16,7 @@ pub use einsum_dense::EinsumDense;
 pub use embedding::Embedding;
 pub use identity::Identity;
 pub use input_layer::{Input, InputLayer};
+pub use lambda::{Lambda, LambdaFunction};
 pub use masking::Masking;
 pub use reversible_embedding::ReversibleEmbedding;
 
@@ -26,5 +28,6 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "ReversibleEmbedding", from_config: make::<ReversibleEmbedding> },
     LayerClass { name: "InputLayer", from_config: InputLayer::from_config },
     LayerClass { name: "Identity", from_config: make::<Identity> },
+    LayerClass { name: "Lambda", from_config: Lambda::from_config },
     LayerClass { name: "Masking", from_config: make::<Masking> },
 ];

@@ -172,13 +172,15 @@ impl<T: Term> IndexLookup<T> {
 
     /// The index of the first term.
     fn start(&self) -> usize {
-        usize::from(self.has_mask_index()) + self.num_oov_indices
+        usize::from(self.has_mask_index()).saturating_add(self.num_oov_indices)
     }
 
-    /// The tokens before the terms.
-    fn special(&self) -> Vec<T> {
+    /// The tokens before the terms, to be compared with the begin of `count` terms; a file may ask for any number of them.
+    fn special(&self, count: usize) -> Vec<T> {
         let mask = self.mask_token.clone().filter(|_| self.has_mask_index());
-        mask.into_iter().chain(std::iter::repeat_n(self.oov_token.clone(), self.num_oov_indices)).collect()
+        mask.into_iter()
+            .chain(std::iter::repeat_n(self.oov_token.clone(), self.num_oov_indices.min(count + 1)))
+            .collect()
     }
 
     fn rules(&self) -> Rules<T> {
@@ -242,7 +244,7 @@ impl<T: Term> IndexLookup<T> {
                 wrong(format!("{} weights for {} terms", weights.len(), terms.len()), "give one for each term")
             }
             (true, Some(weights)) => {
-                let (complete, _) = after_special(terms, &self.special());
+                let (complete, _) = after_special(terms, &self.special(terms.len()));
                 self.padded_weights(weights, complete).map(Some)
             }
         }
@@ -267,7 +269,7 @@ impl<T: Term> IndexLookup<T> {
         if given.is_empty() {
             return wrong("it is empty".into(), "give at least one term");
         }
-        let special = self.special();
+        let special = self.special(given.len());
         let (_, terms) = after_special(given, &special);
         let vocabulary = Vocabulary::new(terms.to_vec());
         if let Some(term) = vocabulary.repeated() {
@@ -278,7 +280,7 @@ impl<T: Term> IndexLookup<T> {
             let fix = format!("leave mask and oov tokens out, or begin with {special:?}");
             return wrong(format!("the reserved token {token:?} is among the terms"), &fix);
         }
-        let size = self.start() + terms.len();
+        let size = self.start().saturating_add(terms.len());
         match self.max_tokens.filter(|&most| size > most) {
             Some(most) => wrong(format!("its size is {size}, above max_tokens {most}"), "give fewer terms"),
             None => Ok(vocabulary),

@@ -225,6 +225,14 @@ mod tests {
         check_layer("integer_lookup");
     }
 
+    #[test]
+    fn any_number_of_oov_indices_is_taken_without_making_so_many() {
+        let layer = IntegerLookup::new().vocabulary([5, 6]).num_oov_indices(usize::MAX >> 3);
+        assert_eq!(layer.vocabulary_size().unwrap(), (usize::MAX >> 3) + 2);
+        let given = IntegerLookup::new().vocabulary([-1, -1, 5]).num_oov_indices(2);
+        assert_eq!(given.get_vocabulary().unwrap(), [-1, -1, 5]);
+    }
+
     fn looked_up(layer: &IntegerLookup, values: &[i64]) -> Result<Vec<i64>> {
         layer.call(Tensor::new([values.len()], values.to_vec())).to_vec::<i64>()
     }

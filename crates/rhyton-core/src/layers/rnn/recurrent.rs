@@ -142,7 +142,9 @@ pub(super) fn build(layer: &dyn Recurrent, inputs: &InputShapes) -> Result<()> {
             .known()
             .ok_or_else(|| Error::shape("stateful", "a state has no known size", "give Input all sizes"))?;
         let shape: Vec<usize> = std::iter::once(batch).chain(known).collect();
-        Ok(Variable::state(&naming::path_of("rnn_state"), Array::zeros(dtype, shape)))
+        let path = naming::path_of("rnn_state");
+        crate::saving::budget::spend(&path, &shape, dtype)?;
+        Ok(Variable::state(&path, Array::zeros(dtype, shape)))
     };
     let made: Vec<Variable> = cell.state_shapes()?.into_iter().map(variable).collect::<Result<_>>()?;
     *layer.kept().0.lock().unwrap_or_else(|e| e.into_inner()) = made;
