@@ -105,6 +105,15 @@ impl Arrays {
     /// Inputs, targets and weights for `model`.
     pub fn data(&self, model: &Model) -> Result<Data> {
         let outputs = model.output_names();
+        let numbered = (0..outputs.len()).map(|i| format!("y{i}"));
+        if let Some(name) =
+            outputs.iter().cloned().chain(numbered).chain(["y".to_owned()]).find(|n| self.texts.contains(n))
+        {
+            return Err(Error::new(format!(
+                "{}: {name} holds texts but targets are numbers; encode them first",
+                self.path
+            )));
+        }
         let y = packed(self.role("y", &outputs)?, model.graph().map(|g| g.outputs().clone()).as_ref());
         let sample_weight = match self.get("sample_weight") {
             Some(weight) => Some(Nest::from(Tensor::from(weight.clone()))),

@@ -145,7 +145,7 @@ struct Cross {
 }
 
 /// The key that TensorFlow starts from.
-const KEY: u64 = 0xdeca_fcaf_fe;
+const KEY: u64 = 0x00de_cafc_affe;
 
 impl HostFunction for Cross {
     fn name(&self) -> &str {

@@ -267,7 +267,7 @@ mod tests {
     fn a_model_may_give_texts() {
         let ids = Input::new([2]).dtype(DType::I64);
         let layer = StringLookup::new().vocabulary(["a", "bcd"]).invert(true);
-        let model = Model::new(&ids, &layer.call(&ids)).unwrap();
+        let model = Model::new(&ids, layer.call(&ids)).unwrap();
         let y = model.predict(Array::new([2, 2], vec![0i64, 1, 2, 2])).unwrap();
         assert_eq!(text::decode(&y[0]).unwrap(), ["[UNK]", "a", "bcd", "bcd"]);
         assert!(model.summary().contains("(None, 2)"), "{}", model.summary());
