@@ -51,7 +51,7 @@ fn unknown_names_come_with_those_that_are_known() {
         (vec!["bench", "nope"], "train_mlp"),
         (vec!["bench", "--profile", "--trace", "t.json"], "name one"),
         (vec!["convert", "model.keras", "out.xyz"], ".weights.h5"),
-        (vec!["convert", "model.keras", "out.keras", "--to", "nope"], "keras, weights.h5, npz"),
+        (vec!["convert", "model.keras", "out.keras", "--to", "nope"], "keras, weights.h5, weights.json"),
         (vec!["plot", "model.keras", "--output", "g.gif"], ".svg or .png"),
         (vec!["predict", "model.keras", "--inputs", "data.npz", "--output", "p.txt"], ".npz or .npy"),
         (vec!["weights", "model.keras", "--output", "w.txt"], ".npz"),

@@ -13,8 +13,8 @@ use crate::arrays::{self, by_path};
 use crate::error::{Error, Result};
 
 #[derive(Args)]
-#[command(after_help = "Examples: rhyton convert model.keras model.weights.h5\n          \
-                        rhyton convert model.h5 model.json\n          \
+#[command(after_help = "Example: rhyton convert model.keras model.weights.h5\n         \
+                        rhyton convert model.h5 model.json\n         \
                         rhyton convert weights.safetensors model.keras --config model.json")]
 pub struct Convert {
     /// A model (.keras, .h5), an architecture (.json), or weights (.weights.h5, .weights.json, .h5, .npz, .safetensors)
