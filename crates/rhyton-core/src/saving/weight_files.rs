@@ -24,7 +24,7 @@ use crate::model::Model;
 /// let model = Sequential::new().add(Input::new([4])).add(Dense::new(3)).add(Dense::new(2));
 /// let folder = tempfile::tempdir()?;
 /// let index = folder.path().join("model.weights.json");
-/// model.save_weights_with(&index, SaveWeights::new().max_shard_size(1e-7))?;
+/// model.save_weights_with(&index, SaveWeights::new().max_shard_size(6e-8))?;
 /// assert!(folder.path().join("model_00001.weights.h5").exists());
 /// model.load_weights_with(&index, LoadWeights::new())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -285,7 +285,7 @@ mod tests {
         let read = modern(&json!({"class_name": "Sequential", "config": [first]}));
         let model = crate::saving::model_from_json(&read).unwrap();
         assert_eq!(model.input_names(), ["d_input"]);
-        assert_eq!(model.count_params(), 8);
+        assert_eq!(crate::layers::Layer::count_params(&model), 8);
     }
 
     #[test]
