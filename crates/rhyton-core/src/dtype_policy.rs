@@ -29,7 +29,10 @@ pub struct DTypePolicy {
 ///
 /// let map = DTypePolicyMap::new(DType::F32).with("narrow", DTypePolicy::mixed(DType::BF16))?;
 /// let layer = Dense::new(2).name("narrow").dtype(map.policy());
-/// assert_eq!(layer.call(&Tensor::new([1, 2], vec![1.0f32, 2.0])).dtype(), DType::BF16);
+/// // Where a layer is called on values, its path is known from the first call on, as in Keras.
+/// let x = Tensor::new([1, 2], vec![1.0f32, 2.0]);
+/// layer.call(&x).check()?;
+/// assert_eq!(layer.call(&x).dtype(), DType::BF16);
 /// # Ok::<(), rhyton_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -52,7 +52,6 @@ const UNSAFE: &str = "Nothing in a file is ever run, so nothing can be enabled."
 const NUMPY: &str = "It is about the types of NumPy and Python; the types of Rust tell.";
 const SHAPES_OF_CALLS: &str = "Layers state what they take by the errors of `build` and `forward`.";
 const OLD: &str = "It is there in Keras for programs written for Keras 1 and 2.";
-const REGISTRY: &str = "Rust has no decorators or global registry; `CustomObjects` says which classes a file may name.";
 const COMPLEX: &str =
     "There are no complex dtypes; what computes with them takes and gives pairs of real and imaginary parts.";
 
@@ -68,34 +67,17 @@ const NOT_APPLICABLE: &[(&str, &str)] = &[
     ("keras.StatelessScope", STATELESS),
     ("keras.SymbolicScope", STATELESS),
     ("keras.device", BACKENDS),
-    ("keras.config.backend", BACKENDS),
     ("keras.config.set_backend", BACKENDS),
     ("keras.config.is_nnx_enabled", BACKENDS),
-    ("keras.config.disable_interactive_logging", LOGGING),
-    ("keras.config.enable_interactive_logging", LOGGING),
-    ("keras.config.is_interactive_logging_enabled", LOGGING),
     ("keras.config.disable_traceback_filtering", LOGGING),
     ("keras.config.enable_traceback_filtering", LOGGING),
     ("keras.config.is_traceback_filtering_enabled", LOGGING),
     ("keras.config.enable_unsafe_deserialization", UNSAFE),
     ("keras.InputSpec", SHAPES_OF_CALLS),
-    ("keras.ops.convert_to_numpy", NUMPY),
-    ("keras.ops.is_tensor", NUMPY),
     ("keras.ops.array", NUMPY),
-    ("keras.ops.vectorize", NUMPY),
-    ("keras.utils.standardize_dtype", NUMPY),
-    ("keras.utils.is_keras_tensor", NUMPY),
     ("keras.optimizers.legacy.Adagrad", OLD),
     ("keras.legacy.saving.deserialize_keras_object", OLD),
     ("keras.legacy.saving.serialize_keras_object", OLD),
-    ("keras.saving.get_custom_objects", REGISTRY),
-    ("keras.saving.get_registered_name", REGISTRY),
-    ("keras.saving.get_registered_object", REGISTRY),
-    ("keras.saving.register_keras_serializable", REGISTRY),
-    ("keras.ops.imag", COMPLEX),
-    ("keras.ops.polar", COMPLEX),
-    ("keras.ops.view_as_complex", COMPLEX),
-    ("keras.ops.view_as_real", COMPLEX),
     ("keras.ops.eig", COMPLEX),
 ];
 
@@ -123,7 +105,6 @@ const LATER: &[(&str, &str)] = &[
     ("keras.dtype_policies.Int4DTypePolicy", QUANTIZATION),
     ("keras.dtype_policies.QuantizedDTypePolicy", QUANTIZATION),
     ("keras.dtype_policies.QuantizedFloat8DTypePolicy", QUANTIZATION),
-    ("keras.dtype_policies.DTypePolicyMap", QUANTIZATION),
     ("keras.utils.audio_dataset_from_directory", FOLDERS),
     ("keras.utils.image_dataset_from_directory", FOLDERS),
     ("keras.utils.text_dataset_from_directory", FOLDERS),

@@ -174,10 +174,20 @@ impl MultiOptimizer {
 
     /// Rebuilds one from Keras's configuration.
     pub(super) fn from_config(config: Value) -> Result<MultiOptimizer> {
-        let map = OptimizerMap::from_json(&config["optimizer_map"])?;
-        let optimizer = MultiOptimizer::with(map, config["loss_scale_factor"].as_f64())?;
-        Ok(match config["name"].as_str() {
-            Some(name) => optimizer.name(name),
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Config {
+            optimizer_map: Value,
+            #[serde(default)]
+            loss_scale_factor: Option<f64>,
+            #[serde(default)]
+            name: Option<String>,
+        }
+        let config: Config = crate::saving::from_config(CLASS, config)?;
+        let map = OptimizerMap::from_json(&config.optimizer_map)?;
+        let optimizer = MultiOptimizer::with(map, config.loss_scale_factor)?;
+        Ok(match config.name {
+            Some(name) => optimizer.name(&name),
             None => optimizer,
         })
     }

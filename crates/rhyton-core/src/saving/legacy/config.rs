@@ -256,7 +256,6 @@ fn legacy_leaves(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::Layer;
 
     #[test]
     fn what_a_legacy_form_says_survives_both_ways() {
