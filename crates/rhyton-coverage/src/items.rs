@@ -161,6 +161,11 @@ items! {
     "keras.ops.vectorize" => rhyton::ops::vectorize;
     "keras.ops.convert_to_numpy" => rhyton::ops::convert_to_numpy;
     "keras.ops.is_tensor" => rhyton::ops::is_tensor;
+    "keras.ops.cdist" => rhyton::ops::cdist;
+    "keras.ops.polar" => rhyton::ops::polar;
+    "keras.ops.view_as_complex" => rhyton::ops::view_as_complex;
+    "keras.ops.view_as_real" => rhyton::ops::view_as_real;
+    "keras.ops.image.extract_patches_3d" => rhyton::ops::image::extract_patches_3d;
     "keras.saving.KerasFileEditor" => rhyton::saving::KerasFileEditor;
     "keras.saving.CustomObjectScope" => rhyton::saving::CustomObjectScope;
     "keras.saving.load_model" => rhyton::saving::load_model;

@@ -2,8 +2,8 @@
 //!
 //! A tile of 4 × 4 outputs depends on 6 × 6 inputs. Tile `d` and kernel `g` are transformed, multiplied element by
 //! element and summed over the input features, and transformed back: `Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A`. For all tiles and
-//! features that is 36 products of matrices, tiles by input features by output features, instead of one with
-//! 9 · 16 = 144 times their depth (Lavin and Gray, 2015, <https://arxiv.org/abs/1509.09308>).
+//! features that is 36 products of matrices, tiles by input features by output features: 36 multiplications for 16
+//! outputs, which take 9 · 16 = 144 directly (Lavin and Gray, 2015, <https://arxiv.org/abs/1509.09308>).
 //!
 //! A task takes some rows of tiles and some output features. For a block of input features at a time it transforms
 //! its tiles, which then lie in the second-level cache, and adds their 36 products; then it transforms back, writes, and
