@@ -8,6 +8,7 @@ use rhyton_ir::op::{BinaryKind, UnaryKind};
 use super::block;
 use super::program::{Accum, Func, Instr, Level, Program, Source};
 use super::schedule::{Action, Home, MOST_VALUES, STACK, Schedule};
+use super::tail::Tail;
 use crate::plan::{Context, Cost, Kernel, Slot, aligned};
 
 /// A task has at least this much work, in elements of simple instructions: some 5 µs, against 0.5 µs to hand it out.
@@ -30,6 +31,8 @@ pub(crate) struct FusedLoop {
     scratch: Slot,
     /// Most indices a block.
     most: usize,
+    /// A shorter way for tiles, if the program is of the form.
+    tail: Option<Tail>,
 }
 
 /// Most indices a block when working on a tile: tiles are some hundreds of elements wide.
@@ -63,7 +66,17 @@ impl FusedLoop {
             (true, true, true) => 1,
             (true, false, _) => tasks,
         };
-        FusedLoop { program, schedule, chunk, tasks, partials, disjoint: disjoint || tasks <= 1, scratch: 0, most }
+        FusedLoop {
+            program,
+            schedule,
+            chunk,
+            tasks,
+            partials,
+            disjoint: disjoint || tasks <= 1,
+            scratch: 0,
+            most,
+            tail: None,
+        }
     }
 
     /// A program to be run on tiles of another kernel's result by [`FusedLoop::run_tile`].
@@ -124,7 +137,9 @@ impl FusedLoop {
     /// Runs the program on `rows` runs of `width` indices, `pitch` apart from `start`, where another kernel has just
     /// written. The program has no row level and no accumulations.
     pub fn run_tile(&self, cx: &Context, start: usize, rows: usize, width: usize, pitch: usize) {
-        if width == pitch {
+        if let Some(tail) = &self.tail {
+            tail.run(cx, start, rows, width, pitch);
+        } else if width == pitch {
             self.run_ranges(cx, 0, start, 1, rows * width, pitch);
         } else {
             self.run_ranges(cx, 0, start, rows, width, pitch);
@@ -158,8 +173,8 @@ impl FusedLoop {
             // SAFETY: the register has room for a block.
             unsafe { block::splat(splat.dtype.size(), value.0.as_ptr(), table[self.program.loads.len() + i], n) };
         }
-        // Runs that are no whole number of blocks from each other see periodic loads at different phases.
-        let aligned_runs = start.is_multiple_of(block) && (runs == 1 || pitch.is_multiple_of(block));
+        // Runs that are no whole number of periods from each other see periodic loads at different phases.
+        let aligned_runs = runs == 1 || pitch.is_multiple_of(self.schedule.period);
         if aligned_runs {
             self.fill_periodic(cx, start, longest, table);
         }
@@ -471,5 +486,6 @@ impl Kernel for FusedLoop {
     fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
         self.scratch = scratch;
         self.schedule = Schedule::new(&self.program, self.most, shared);
+        self.tail = if self.most == TILE_BLOCK { Tail::of(&self.program, shared) } else { None };
     }
 }

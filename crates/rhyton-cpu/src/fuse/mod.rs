@@ -5,3 +5,4 @@ pub(crate) mod cluster;
 pub(crate) mod fused_loop;
 pub(crate) mod program;
 pub(crate) mod schedule;
+mod tail;

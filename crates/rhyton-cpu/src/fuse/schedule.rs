@@ -41,6 +41,8 @@ pub(crate) struct Schedule {
     pub homes: Vec<Home>,
     /// Loads that are the same for every block, and are filled once a task.
     pub periodic: Vec<usize>,
+    /// Indices after which all of them repeat.
+    pub period: usize,
     /// Indices a block; a multiple of the row.
     pub block: usize,
     /// Bytes of registers.
@@ -110,6 +112,8 @@ impl Schedule {
             })
             .collect();
 
+        let period = periodic.iter().filter_map(|&l| period(program, l)).fold(1, lcm);
+
         let overlaps = |l: usize, store: Slot| match program.loads[l].source {
             Source::Memory(slot) => shared(slot, store),
             Source::Count => false,
@@ -167,7 +171,7 @@ impl Schedule {
                 *home = Home::Register(0);
             }
         }
-        Schedule { actions, homes, periodic, block, bytes }
+        Schedule { actions, homes, periodic, period, block, bytes }
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Product {
     kernel_rows: Axis,
     kernel_cols: Axis,
     kernel_offset: isize,
+    image_offset: isize,
     space: Space,
     group: BatchDim,
     /// Images, for those that are multiplied one by one.
@@ -32,12 +33,22 @@ impl Product {
     pub(super) fn new(g: &ConvGeometry, phase: &[Phase; 3]) -> Product {
         let groups = g.feature_groups * g.batch_groups;
         let (ic, oc, batch) = (g.in_features / g.feature_groups, g.out_features / groups, g.batch / g.batch_groups);
-        // Output positions: strides in the result and in the images.
-        let steps = |d: usize, step: i64| {
+        // Where all taps of all positions lie inside the image, the images are a strided matrix like any other; else
+        // their coordinates are kept, to be compared with the image's size.
+        let inside = (0..3).all(|d| {
+            let Phase { out: o, tap, at, out_step, tap_step } = phase[d];
+            let reach = (o.count as i64 - 1).max(0) * out_step + (tap.count as i64 - 1).max(0) * tap_step;
+            at >= 0 && at + reach < g.image[d] as i64
+        });
+        let moves = |size: usize, d: usize, step: i64| {
+            if inside {
+                return Dim::plain(size, step as isize * g.lhs_strides.spatial[d]);
+            }
             let mut steps = [0; 3];
             steps[d] = step as i32;
-            steps
+            Dim { size, stride: 0, steps }
         };
+        // Output positions: strides in the result and in the images.
         let mut rows = vec![(g.out_strides.batch, Dim::plain(batch, g.lhs_strides.batch))];
         // Taps and input features: strides in the images and in the kernel.
         let mut cols = vec![(g.lhs_strides.feature, Dim::plain(ic, g.lhs_strides.feature), g.rhs_strides.feature)];
@@ -45,17 +56,18 @@ impl Product {
         for d in 0..3 {
             let Phase { out: o, tap, .. } = phase[d];
             let out_stride = o.step as isize * g.out_strides.spatial[d];
-            rows.push((out_stride, Dim { size: o.count, stride: 0, steps: steps(d, phase[d].out_step) }));
+            rows.push((out_stride, moves(o.count, d, phase[d].out_step)));
             out_offset += o.first as isize * g.out_strides.spatial[d];
             let forward = g.rhs_strides.spatial[d];
             let rhs_stride = if g.reversed[d] { -forward } else { forward };
             kernel_offset += tap.first as isize * rhs_stride;
             kernel_offset += if g.reversed[d] { (g.kernel[d] as isize - 1) * forward } else { 0 };
             let move_by = phase[d].tap_step as isize * g.lhs_strides.spatial[d];
-            let dim = Dim { size: tap.count, stride: 0, steps: steps(d, phase[d].tap_step) };
-            cols.push((move_by, dim, rhs_stride * tap.step as isize));
+            cols.push((move_by, moves(tap.count, d, phase[d].tap_step), rhs_stride * tap.step as isize));
         }
+        let mut pixel_rows = rows[1..].to_vec();
         rows.sort_by_key(|&(stride, dim)| (dim.size == 1, -stride));
+        pixel_rows.sort_by_key(|&(stride, _)| -stride);
         cols.sort_by_key(|&(stride, dim, _)| (dim.size == 1, -stride));
         let taps = |f: &dyn Fn(&(isize, Dim, isize)) -> Dim| Axis::new(&cols.iter().map(f).collect::<Vec<_>>());
         let group = if g.feature_groups > 1 {
@@ -67,7 +79,7 @@ impl Product {
         let in_result = |rows: &[(isize, Dim)]| {
             Axis::new(&rows.iter().map(|&(stride, dim)| Dim::plain(dim.size, stride)).collect::<Vec<_>>())
         };
-        let inner: Vec<_> = rows.iter().copied().filter(|&(_, dim)| dim.steps != [0; 3]).collect();
+        let inner: Vec<_> = pixel_rows.into_iter().filter(|&(_, dim)| dim.size != 1).collect();
         let pixels = in_result(&inner);
         let transposed = (g.out_strides.feature != 1 && oc > 1 && pixels.uniform_stride() == Some(1))
             .then(|| (in_images(&inner), pixels.len()));
@@ -76,10 +88,19 @@ impl Product {
             kernel_rows: taps(&|&(_, dim, stride)| Dim::plain(dim.size, stride)),
             kernel_cols: Axis::plain(oc, g.rhs_strides.batch),
             kernel_offset,
-            space: Space {
-                origin: std::array::from_fn(|d| phase[d].at as i32),
-                extent: std::array::from_fn(|d| g.image[d] as i32),
-                strides: g.lhs_strides.spatial,
+            image_offset: if inside {
+                (0..3).map(|d| phase[d].at as isize * g.lhs_strides.spatial[d]).sum()
+            } else {
+                0
+            },
+            space: if inside {
+                Space::NONE
+            } else {
+                Space {
+                    origin: std::array::from_fn(|d| phase[d].at as i32),
+                    extent: std::array::from_fn(|d| g.image[d] as i32),
+                    strides: g.lhs_strides.spatial,
+                }
             },
             group: BatchDim {
                 size: groups,
@@ -98,7 +119,7 @@ impl Product {
     }
 
     fn image<'a, T>(&self, lhs: Elements<'a, T>, rows: Axis) -> View<'a, T> {
-        View::new(lhs, 0, rows, self.image_cols, self.space)
+        View::new(lhs, self.image_offset, rows, self.image_cols, self.space)
     }
 
     fn kernel<'a, T>(&self, rhs: Elements<'a, T>) -> View<'a, T> {

@@ -171,6 +171,7 @@ impl<T: Real> Plan<'_, '_, T> {
     fn point(&self, s: &mut Scratch<T>, origin: Pos, width: usize, k: (usize, usize)) {
         let kernels = T::kernels(self.isa).of_width(width);
         let tallest = kernels[kernels.len() - 1].0;
+        let plain = !self.p.a.is_spatial();
         let (fine_box, coarse_box) = (Reach::of(&s.k_fine), Reach::of(&s.k_coarse));
         s.pointers.clear();
         s.groups.clear();
@@ -199,7 +200,7 @@ impl<T: Real> Plan<'_, '_, T> {
                     coarse = joined.is_some_and(inside);
                     let runs = if coarse { &s.k_coarse } else { &s.k_fine };
                     let near = if coarse { &coarse_box } else { &fine_box };
-                    if (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
+                    if plain || (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
                         let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| s.rows[row(i)].pos.offset);
                         for run in runs {
                             let start = data.wrapping_offset(origin.offset + run.pos.offset);

@@ -7,7 +7,7 @@
 pub mod convert;
 mod double;
 mod integer;
-mod single;
+pub(crate) mod single;
 #[cfg(test)]
 mod tests;
 

@@ -227,7 +227,7 @@ fn tanh<const FMA: bool>(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn logistic<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn logistic<const FMA: bool>(x: f32) -> f32 {
     let e = exp::<FMA>(-x.abs());
     // The smaller of the result and its complement: near 1, `1 / (1 + e)` would lose the last place of its sum.
     let smaller = e * (1.0 / (1.0 + e));

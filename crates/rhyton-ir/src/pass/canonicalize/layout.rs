@@ -2,7 +2,7 @@
 
 use super::{Simplified, View};
 use crate::graph::Value;
-use crate::op::{BroadcastInDim, DotGeneral, DynamicSlice, Op, Reshape, Slice, Transpose};
+use crate::op::{BroadcastInDim, Convolution, DotGeneral, DynamicSlice, Op, Pad, Reshape, Slice, Transpose};
 use crate::shape::{Dim, Shape, TensorType};
 
 pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]) -> Option<Simplified> {
@@ -51,8 +51,28 @@ pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]
         }
         Op::DynamicSlice(op) => simplify_dynamic_slice(g, op, inputs),
         Op::DotGeneral(op) => simplify_dot(g, op, inputs),
+        Op::Convolution(op) => match g.op(inputs[0]) {
+            Op::Pad(pad) => pad_in_convolution(g, op, pad, inputs),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// Zeros around an image are the convolution's own padding: then nothing is copied.
+fn pad_in_convolution(g: &View, op: &Convolution, pad: &Pad, inputs: &[Value]) -> Option<Simplified> {
+    let dims = &op.dims;
+    let grows = pad.low.iter().chain(&pad.high).all(|&n| n >= 0) && pad.interior.iter().all(|&n| n == 0);
+    let in_space = [dims.lhs_batch, dims.lhs_feature].iter().all(|&a| pad.low[a] == 0 && pad.high[a] == 0);
+    let zeros = g.number(g.operand(inputs[0], 1)) == Some(0.0);
+    // Holes between elements, or padding that removes some, would move the zeros.
+    let plain = op.lhs_dilation.iter().all(|&l| l == 1) && op.padding.iter().all(|&(low, high)| low >= 0 && high >= 0);
+    if !(grows && in_space && zeros && plain) {
+        return None;
+    }
+    let padding = op.padding.iter().zip(&dims.lhs_spatial);
+    let padding = padding.map(|(&(low, high), &axis)| (low + pad.low[axis], high + pad.high[axis])).collect();
+    Simplified::node(Convolution { padding, ..op.clone() }, &[g.operand(inputs[0], 0), inputs[1]])
 }
 
 /// Whether an operation whose operand and result are of one type changes nothing.
