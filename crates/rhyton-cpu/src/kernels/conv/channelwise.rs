@@ -337,9 +337,8 @@ impl Channels {
             let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
             let row_steps = RowSteps { taps: self.steps(), positions: (along, step) };
             let task = |row: usize| {
-                let mut collected = [Taps { lhs: lhs.as_ptr(), rhs: rhs.as_ptr(), count: 0 }; RUNS];
-                let mut column = 0;
-                while column < x {
+                let none = Taps { lhs: lhs.as_ptr(), rhs: rhs.as_ptr(), count: 0 };
+                let collect = |column: usize, collected: &mut [Taps<T>; RUNS]| {
                     let position = [row / y % z, row % y, column];
                     let mut count = 0;
                     for i in 0..self.sums {
@@ -351,8 +350,24 @@ impl Channels {
                             }
                         }
                     }
+                    count
+                };
+                let (mut first, mut own) = ([none; RUNS], [none; RUNS]);
+                // Positions inside have the taps of the first of them, moved along.
+                let count = if inside.is_empty() { 0 } else { collect(inside.start, &mut first) };
+                let mut column = 0;
+                while column < x {
+                    let count = if inside.contains(&column) {
+                        let moved = (column - inside.start) as isize * along;
+                        for (own, first) in own.iter_mut().zip(&first[..count]) {
+                            *own = Taps { lhs: first.lhs.wrapping_offset(moved), ..*first };
+                        }
+                        count
+                    } else {
+                        collect(column, &mut own)
+                    };
                     let at = row_start(row) as isize + column as isize * step;
-                    let (taps, to) = (&collected[..count], out.get().wrapping_offset(at));
+                    let (taps, to) = (&own[..count], out.get().wrapping_offset(at));
                     // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
                     unsafe {
                         if inside.contains(&column) && column + TOGETHER <= inside.end {

@@ -21,7 +21,7 @@ use super::super::simd::{Plain, Simd};
 use super::ConvGeometry;
 use crate::isa::Isa;
 use crate::kernels::gemm::{
-    Axis, Cut, Elements, Epilogue, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -385,7 +385,7 @@ impl Winograd {
         };
         if !inputs_run {
             // A vector of outputs is a part of a row of a panel.
-            let cut = Cut::new(T::kernels(isa), rest, run);
+            let cut = Cut::new(T::kernels(isa), rest, run, BLOCK_K);
             let memory = Shared(memory[..POINTS * cut.len()].as_mut_ptr());
             return pool.run(rest, &|i| {
                 let block = i / cut.block;

@@ -3,7 +3,7 @@
 use super::block::Scratch;
 use super::packed::{Cut, Shared, offset_of, pack_all};
 use super::view::{Axis, Elements, View};
-use super::{BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
+use super::{BLOCK_K, BLOCK_K_COLUMNS, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
 use crate::isa::Isa;
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -173,8 +173,12 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         batches: usize,
     ) -> Plan<'p, 'a, T> {
         let kernels = T::kernels(isa);
-        let cut = Cut::new(kernels, k, n);
         let read_a = read_a(&p.a, n);
+        let cut = match (&p.b, read_a) {
+            (Rhs::Packed(b), _) => b.cut,
+            (_, ReadA::Columns) => Cut::new(kernels, k, n, BLOCK_K_COLUMNS),
+            _ => Cut::new(kernels, k, n, BLOCK_K),
+        };
         let mut plan = Plan {
             pool,
             isa,

@@ -23,8 +23,9 @@ pub(crate) struct Cut {
 }
 
 impl Cut {
-    pub(crate) fn new<T>(kernels: &Kernels<T>, k: usize, n: usize) -> Cut {
-        let blocks = k.div_ceil(BLOCK_K).max(1);
+    /// `most` is the longest block of K.
+    pub(crate) fn new<T>(kernels: &Kernels<T>, k: usize, n: usize, most: usize) -> Cut {
+        let blocks = k.div_ceil(most).max(1);
         let block = if blocks == 1 { k.max(1) } else { k.div_ceil(blocks).next_multiple_of(8) };
         Cut { k, n, block, panel: kernels.panel(), padded: n.next_multiple_of(kernels.lanes) }
     }
@@ -76,7 +77,7 @@ impl<T: Real> PackedB<T> {
     pub fn new(pool: &Pool, isa: Isa, b: View<T>, batch: &[(usize, isize)]) -> PackedB<T> {
         b.check(batch.iter().copied(), "b");
         let (k, n) = b.shape();
-        let cut = Cut::new(T::kernels(isa), k, n);
+        let cut = Cut::new(T::kernels(isa), k, n, BLOCK_K);
         let batches = batch.iter().map(|dim| dim.0).product();
         let mut data = Aligned::default();
         pack_all(pool, isa, &b, &cut, batches, &|i| offset_of(batch.iter().copied(), i), data.get(cut.len() * batches));
@@ -121,7 +122,7 @@ impl<'a, T: Real> Packed<'a, T> {
     pub fn pack(pool: &Pool, isa: Isa, b: View<T>, (batches, stride): (usize, isize), memory: &mut [T]) {
         b.check([(batches, stride)].into_iter(), "b");
         let (k, n) = b.shape();
-        let cut = Cut::new(T::kernels(isa), k, n);
+        let cut = Cut::new(T::kernels(isa), k, n, BLOCK_K);
         pack_all(pool, isa, &b, &cut, batches, &|i| i as isize * stride, &mut memory[..cut.len() * batches]);
     }
 
@@ -130,7 +131,7 @@ impl<'a, T: Real> Packed<'a, T> {
     /// # Panics
     /// If `memory` is shorter than [`Packed::most`] for each batch.
     pub fn of(isa: Isa, (k, n): (usize, usize), batches: usize, memory: &'a [T]) -> Packed<'a, T> {
-        let cut = Cut::new(T::kernels(isa), k, n);
+        let cut = Cut::new(T::kernels(isa), k, n, BLOCK_K);
         Packed { data: &memory[..cut.len() * batches], cut, batches, isa }
     }
 
