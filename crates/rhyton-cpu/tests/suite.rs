@@ -144,8 +144,23 @@ fn samples_run_in_other_dtypes() {
     }
 }
 
-/// The sample's result plus a bias along `axis`, then an activation: what runs on finished tiles.
-fn with_epilogue(sample: &Sample, axis: usize) -> (Graph, Vec<Array>) {
+/// What follows a contraction in a model.
+#[derive(Clone, Copy, Debug)]
+enum Follows {
+    /// A bias; two activations of the sum are kept.
+    TwoActivations,
+    /// A bias, then a clamp in two steps.
+    Clamp,
+    /// A bias, then swish.
+    Swish,
+    /// A bias and a residual, then rectification.
+    Residual,
+    /// A scale, the bias and a factor of the result's sizes, then swish.
+    Factor,
+}
+
+/// The sample's result with a bias along `axis` and what else `follows`: what runs on finished tiles.
+fn with_epilogue(sample: &Sample, axis: usize, follows: Follows) -> (Graph, Vec<Array>) {
     let mut graph = Graph::new();
     let mut inputs = sample.inputs.clone();
     let mut operands: Vec<_> = inputs.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
@@ -155,14 +170,45 @@ fn with_epilogue(sample: &Sample, axis: usize) -> (Graph, Vec<Array>) {
     let bias = Array::new([features], (0..features).map(|i| i as f64 * 0.3 - 1.0).collect::<Vec<f64>>()).cast(ty.dtype);
     operands.push(graph.parameter(TensorType::new(ty.dtype, bias.shape())));
     inputs.push(bias);
+    let shape: Vec<usize> = ty.shape.iter().map(|d| d.known().unwrap()).collect();
+    let count = shape.iter().product::<usize>();
+    let dense = Array::new(shape, (0..count).map(|i| (i * 7 % 23) as f64 * 0.1 - 1.0).collect::<Vec<f64>>());
+    let dense = dense.cast(ty.dtype);
+    inputs.push(dense);
+    let dense = graph.parameter(ty.clone());
     let mut b = Builder::new(&mut graph);
     let bias = b.broadcast(operands[operands.len() - 1], ty.shape.clone(), &[axis]);
-    let sum = b.add(result, bias);
+    let mut sum = b.add(result, bias);
     let zero = b.zeros_like(sum);
-    let rectified = b.binary(BinaryKind::Maximum, sum, zero);
-    let squashed = b.unary(UnaryKind::Tanh, sum);
+    let swish = |b: &mut Builder, x| {
+        let gate = b.unary(UnaryKind::Logistic, x);
+        b.mul(x, gate)
+    };
+    let outputs = match follows {
+        Follows::TwoActivations => {
+            let rectified = b.binary(BinaryKind::Maximum, sum, zero);
+            vec![rectified, b.unary(UnaryKind::Tanh, sum)]
+        }
+        Follows::Clamp => {
+            let most = b.full_like(sum, 6.0);
+            let rectified = b.binary(BinaryKind::Maximum, zero, sum);
+            vec![b.binary(BinaryKind::Minimum, rectified, most)]
+        }
+        Follows::Swish => vec![swish(&mut b, sum)],
+        Follows::Residual => {
+            sum = b.add(dense, sum);
+            vec![b.binary(BinaryKind::Maximum, sum, zero)]
+        }
+        Follows::Factor => {
+            let scale = b.full_like(result, 0.25);
+            let scaled = b.mul(result, scale);
+            let sum = b.add(scaled, bias);
+            let product = b.mul(sum, dense);
+            vec![swish(&mut b, product)]
+        }
+    };
     b.finish().unwrap();
-    graph.set_outputs(vec![rectified, squashed]);
+    graph.set_outputs(outputs);
     (graph, inputs)
 }
 
@@ -208,8 +254,11 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
         let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
         let rank = sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank();
         for axis in 0..rank {
-            let (graph, inputs) = with_epilogue(sample, axis);
-            check(&backends, &graph, &inputs, &format!("contraction {i} with a bias along axis {axis}"));
+            let all = [Follows::TwoActivations, Follows::Clamp, Follows::Swish, Follows::Residual, Follows::Factor];
+            for follows in all {
+                let (graph, inputs) = with_epilogue(sample, axis, follows);
+                check(&backends, &graph, &inputs, &format!("contraction {i}, bias along axis {axis}, {follows:?}"));
+            }
         }
     }
 }

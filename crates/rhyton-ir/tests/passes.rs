@@ -154,6 +154,48 @@ fn a_zero_does_not_hide_a_nan() {
     assert!(out[0].to_f64_vec().iter().all(|v| v.is_nan()));
 }
 
+/// A convolution of an image that is padded with `value` before, by `low` and `high` along (batch, y, x, feature).
+fn convolution_of_padded(value: f32, low: [i64; 4], high: [i64; 4]) -> (Graph, [Array; 2]) {
+    let numbers = |shape: &[usize]| {
+        let n = shape.iter().product::<usize>();
+        Array::new(shape, (0..n).map(|i| (i * 7 % 11) as f32 * 0.25 - 1.0).collect::<Vec<f32>>())
+    };
+    let inputs = [numbers(&[1, 5, 6, 2]), numbers(&[3, 3, 2 + (low[3] + high[3]) as usize, 4])];
+    let mut graph = Graph::new();
+    let [x, kernel] = inputs.each_ref().map(|a| graph.parameter(TensorType::new(a.dtype(), a.shape())));
+    let value = graph.push(Constant { value: Array::scalar(value) }, &[]).unwrap();
+    let pad = Pad { low: low.to_vec(), high: high.to_vec(), interior: vec![0; 4] };
+    let padded = graph.push(pad, &[x, value]).unwrap();
+    let convolution = Convolution {
+        dims: ConvDims::channels_last(2),
+        strides: vec![2, 1],
+        padding: vec![(0, 1), (0, 0)],
+        lhs_dilation: vec![1, 1],
+        rhs_dilation: vec![1, 1],
+        feature_groups: 1,
+        batch_groups: 1,
+    };
+    let out = graph.push(convolution, &[padded, kernel]).unwrap();
+    graph.set_outputs(vec![out]);
+    (graph, inputs)
+}
+
+#[test]
+fn zeros_around_an_image_go_into_the_convolution() {
+    let cases = [
+        (0.0, [0, 1, 0, 0], [0, 1, 2, 0], true),
+        (0.5, [0, 1, 0, 0], [0, 1, 2, 0], false),
+        (0.0, [0, -1, 0, 0], [0, 1, 2, 0], false),
+        (0.0, [0, 1, 0, 1], [0, 1, 2, 0], false),
+        (0.0, [1, 1, 0, 0], [0, 0, 2, 0], false),
+    ];
+    for (value, low, high, folds) in cases {
+        let (graph, inputs) = convolution_of_padded(value, low, high);
+        check("a padded image", &graph, &inputs);
+        assert_eq!(operations(&optimized(&graph)).contains(&"pad"), !folds, "{value} {low:?} {high:?}");
+    }
+}
+
 #[test]
 fn transposes_go_into_products() {
     let graph = graph_of(TensorType::new(DType::F32, [2, 3]), |b, x| {
