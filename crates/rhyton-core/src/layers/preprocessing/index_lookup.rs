@@ -255,11 +255,11 @@ impl<T: Term> IndexLookup<T> {
     fn padded_weights(&self, weights: &[f64], complete: bool) -> Result<Array> {
         let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
         let before = if complete { 0 } else { self.start() };
+        let most = self.max_tokens.filter(|_| self.pad_to_max_tokens).unwrap_or(0);
+        afford(before.saturating_add(weights.len()).max(most))?;
         let mut padded = vec![mean; before];
         padded.extend_from_slice(weights);
-        if let Some(most) = self.max_tokens.filter(|&most| self.pad_to_max_tokens && most > padded.len()) {
-            padded.resize(most, 0.0);
-        }
+        padded.resize(most.max(padded.len()), 0.0);
         Ok(Array::new([padded.len()], padded).cast(floatx()))
     }
 
@@ -373,6 +373,9 @@ impl<T: Term> IndexLookup<T> {
     fn weights(&self) -> Result<Variable> {
         let depth = self.depth()?;
         let mut weights = lock(&self.state.weights);
+        if weights.is_none() {
+            afford(depth)?;
+        }
         Ok(weights.get_or_insert_with(|| Variable::state("idf_weights", Array::zeros(floatx(), [depth]))).clone())
     }
 
@@ -411,6 +414,18 @@ impl<T: Term> IndexLookup<T> {
         }
         self.replace(self.checked(&terms)?, None, false)
     }
+}
+
+/// Refuses more weights than memory, or the file that is being read, can hold.
+fn afford(weights: usize) -> Result<()> {
+    crate::saving::budget::spend("idf_weights", &[weights], floatx())?;
+    Vec::<f64>::new().try_reserve_exact(weights).map_err(|_| {
+        Error::argument(
+            "idf_weights",
+            format!("{weights} weights do not fit into memory"),
+            "choose smaller num_oov_indices and max_tokens",
+        )
+    })
 }
 
 fn is_utf8(encoding: &str) -> bool {

@@ -233,6 +233,15 @@ mod tests {
         assert_eq!(given.get_vocabulary().unwrap(), [-1, -1, 5]);
     }
 
+    #[test]
+    fn more_weights_than_fit_are_refused() {
+        let layer = IntegerLookup::new().vocabulary([5]).idf_weights([1.0]).output_mode(OutputMode::TfIdf);
+        let error = looked_up(&layer.num_oov_indices(usize::MAX), &[5]).unwrap_err().to_string();
+        assert!(error.contains("do not fit into memory"), "{error}");
+        let padded = IntegerLookup::new().output_mode(OutputMode::TfIdf).max_tokens(1 << 60).pad_to_max_tokens(true);
+        assert!(padded.adapt(&Array::new([1, 1], vec![4i64])).is_err());
+    }
+
     fn looked_up(layer: &IntegerLookup, values: &[i64]) -> Result<Vec<i64>> {
         layer.call(Tensor::new([values.len()], values.to_vec())).to_vec::<i64>()
     }
