@@ -54,8 +54,8 @@ impl LoadImg {
     }
 }
 
-/// Reads the image in the file at `path`, a PNG, JPEG, BMP or GIF (its first picture), and resizes it as Pillow does. What it is, is
-/// told by its content. Pixels of JPEG files may differ from Pillow's by a step.
+/// Reads the image in the file at `path`, a PNG, JPEG, BMP or GIF (its first picture), and resizes it as Pillow 12 does. What it is,
+/// is told by its content. Pixels of JPEG files, and those that later Pillows resize, may differ by a step.
 ///
 /// # Errors
 /// If the file cannot be read or is no image, or the target size has no pixels or more than fit into memory.

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn values_are_stretched() {
-        // keras.utils.array_to_img(numpy.array([[[-1.0], [0.3], [2.7]]])), Keras 3.15.1 with Pillow 13.
+        // keras.utils.array_to_img(numpy.array([[[-1.0], [0.3], [2.7]]])), Keras 3.15.1.
         let x = Array::new([1, 3, 1], vec![-1.0f32, 0.3, 2.7]);
         assert_eq!(image(&x, DataFormat::ChannelsLast, true).pixels(), &Array::new([1, 3, 1], vec![0u8, 89, 255]));
         let flat = image(&Array::new([1, 2, 1], vec![7.0f32; 2]), DataFormat::ChannelsLast, true);

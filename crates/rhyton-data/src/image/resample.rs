@@ -1,4 +1,5 @@
-//! Resizing as Pillow does it: separable filters over all pixels that fall together, in fixed-point numbers.
+//! Resizing as Pillow 12 does it: filters over all pixels that fall together, along the rows and then the columns, in
+//! fixed-point numbers.
 
 use rhyton_ir::{Array, DType};
 
