@@ -4,14 +4,10 @@
 
 mod arrays;
 mod command;
-mod curves;
 mod error;
 mod fine_tune;
-mod fonts;
 mod images;
 mod output;
-mod picture;
-mod plot;
 mod presets;
 mod signals;
 

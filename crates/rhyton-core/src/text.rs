@@ -7,6 +7,7 @@
 use rhyton_ir::{Array, DType, Dim, Shape, TensorType};
 
 use crate::error::{Error, Result};
+use crate::layers::Context;
 use crate::tensor::Tensor;
 
 /// The name of the unknown size of the axis of bytes.
@@ -111,6 +112,21 @@ pub(crate) fn symbolic(shape: &Shape) -> TensorType {
 /// Whether this is the type of symbols for texts.
 pub(crate) fn is_symbolic(ty: &TensorType) -> bool {
     ty.dtype == DType::U8 && ty.shape.last() == Some(&bytes_dim())
+}
+
+/// Refuses symbols for `uint8` numbers, which a layer that takes texts, too, would read as those.
+///
+/// # Errors
+/// If one of `inputs` is such a symbol.
+pub(crate) fn refuse_bytes(inputs: &[&Tensor], layer: &str, cx: &Context) -> Result<()> {
+    match inputs.iter().find(|t| cx.symbolic && t.dtype() == DType::U8 && !is_symbolic(t.ty())) {
+        None => Ok(()),
+        Some(_) => Err(Error::dtype(
+            layer,
+            "the input is uint8 numbers, which the layer reads as texts",
+            "give Input another dtype, such as int32",
+        )),
+    }
 }
 
 /// The shape without the axis of bytes, if there is one that symbols have.

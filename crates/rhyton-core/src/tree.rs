@@ -4,8 +4,11 @@
 //! tuples are one thing here.
 
 use indexmap::IndexMap;
+use rhyton_ir::Shape;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::layers::shape_from_json;
 use crate::nest::Nest;
 
 /// One step of the way to a leaf.
@@ -123,6 +126,59 @@ fn map_up_to(
         }
         _ if leaves_only && structures.iter().any(|s| is_nested(s)) => Err(differ()),
         _ => func(structures),
+    }
+}
+
+/// The structure with what `func` makes of the shapes in it: lists of numbers and `None` alone.
+///
+/// # Errors
+/// That of `func`; if there is a leaf in no shape, or a size is no number.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::{Nest, tree};
+/// use serde_json::json;
+///
+/// let shapes = Nest::Plain(json!([[null, 3], [null, 4]]));
+/// let ranks = tree::map_shape_structure(|shape| Ok(Nest::Plain(json!(shape.rank()))), &shapes)?;
+/// assert_eq!(tree::flatten(&ranks).iter().map(|n| n.plain().unwrap()).collect::<Vec<_>>(), [&json!(2), &json!(2)]);
+/// # Ok::<(), rhyton_core::Error>(())
+/// ```
+pub fn map_shape_structure(mut func: impl FnMut(&Shape) -> Result<Nest>, structure: &Nest) -> Result<Nest> {
+    map_shapes(structure, &mut func)
+}
+
+fn map_shapes(structure: &Nest, func: &mut dyn FnMut(&Shape) -> Result<Nest>) -> Result<Nest> {
+    let is_size = |value: &Value| value.is_null() || value.is_number();
+    match structure {
+        Nest::Plain(Value::Array(items)) if items.iter().all(is_size) => {
+            func(&shape_from_json(&Value::Array(items.clone()))?)
+        }
+        Nest::Plain(Value::Array(items)) => {
+            let items = items.iter().map(|item| map_shapes(&Nest::Plain(item.clone()), func));
+            Ok(Nest::List(items.collect::<Result<_>>()?))
+        }
+        Nest::Plain(Value::Object(items)) => {
+            let nests = items.iter().map(|(key, item)| (key.clone(), Nest::Plain(item.clone()))).collect();
+            map_shapes(&Nest::Dict(nests), func)
+        }
+        Nest::List(items) if items.iter().all(|item| item.plain().is_some_and(is_size)) => {
+            let sizes = items.iter().filter_map(Nest::plain).cloned().collect();
+            func(&shape_from_json(&Value::Array(sizes))?)
+        }
+        Nest::List(items) => Ok(Nest::List(items.iter().map(|item| map_shapes(item, func)).collect::<Result<_>>()?)),
+        Nest::Dict(items) => {
+            let mut mapped = IndexMap::new();
+            for key in sorted(items) {
+                mapped.insert(key.clone(), map_shapes(&items[key], func)?);
+            }
+            Ok(Nest::Dict(items.keys().filter_map(|k| mapped.swap_remove_entry(k)).collect()))
+        }
+        leaf => Err(Error::argument(
+            "map_shape_structure",
+            format!("{leaf:?} is in no shape"),
+            "give shapes as lists of numbers and null",
+        )),
     }
 }
 
@@ -245,6 +301,23 @@ mod tests {
         assert_eq!(numbers(&map_structure_up_to(&shallow, sum, &[&sample()]).unwrap()), [0, 6]);
         assert!(assert_same_structure(&shallow, &sample()).unwrap_err().to_string().contains("differ"));
         assert!(assert_same_paths(&sample(), &sample()).is_ok());
+    }
+
+    #[test]
+    fn shapes_are_leaves() {
+        let count = |shape: &Shape| Ok(plain(shape.iter().filter(|d| d.known().is_some()).count() as i64));
+        let pair = Nest::List(vec![Nest::none(), plain(3)]);
+        let nest = Nest::Dict(IndexMap::from([
+            ("b".to_owned(), Nest::List(vec![pair.clone(), Nest::Plain(json!([[2, 2], {"c": []}]))])),
+            ("a".to_owned(), pair),
+        ]));
+        let mapped = map_shape_structure(count, &nest).unwrap();
+        assert_eq!(numbers(&mapped), [1, 1, 2, 0]);
+        let Nest::Dict(items) = &mapped else { panic!("{mapped:?}") };
+        assert_eq!(items.keys().collect::<Vec<_>>(), ["b", "a"]);
+        for wrong in [json!("a"), json!([1.5]), json!(3), json!([[-1]])] {
+            assert!(map_shape_structure(count, &Nest::Plain(wrong)).is_err());
+        }
     }
 
     #[test]

@@ -101,6 +101,45 @@ fn models_of_keras_2_are_read() {
 }
 
 #[test]
+fn optimizers_of_keras_2_go_on_where_they_were() {
+    // Of each weight the momentum and the velocity follow each other, behind the iteration; the rate is in the configuration.
+    let model = load_model(fixture("keras2.h5")).unwrap();
+    let optimizer = model.optimizer().unwrap();
+    assert_eq!(optimizer.iterations().array().unwrap().to_f64_vec(), [1.0]);
+    let variables = optimizer.variables();
+    assert!((variables[1].array().unwrap().to_f64_vec()[0] - 0.01).abs() < 1e-7);
+    for pair in variables[2..].chunks(2) {
+        let [momentum, velocity] = [0, 1].map(|i: usize| pair[i].array().unwrap().to_f64_vec());
+        // After one step they are 0.1 g and 0.001 g².
+        for (m, v) in momentum.iter().zip(velocity) {
+            assert!(*m != 0.0 && (0.1 * m * m - v).abs() <= 1e-4 * v, "{}: {m} {v}", pair[0].path());
+        }
+    }
+
+    let model = load_model(fixture("keras2_old_adam.h5")).unwrap();
+    assert_outputs("keras2_old_adam.h5", &model.predict(ramp(&[2, 3], 0.1)).unwrap());
+    let variables = model.optimizer().unwrap().variables();
+    let about = expected("keras2_old_adam.h5");
+    let slots = about["slots"].as_array().unwrap().iter().flat_map(|kinds| kinds.as_array().unwrap());
+    assert_eq!(variables.len(), 2 + slots.clone().count());
+    for (variable, slot) in variables[2..].iter().zip(slots) {
+        let slot: Vec<f64> = match slot[0].is_array() {
+            true => slot
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|row| row.as_array().unwrap())
+                .map(|v| v.as_f64().unwrap())
+                .collect(),
+            false => slot.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect(),
+        };
+        for (a, b) in variable.array().unwrap().to_f64_vec().iter().zip(&slot) {
+            assert!((a - b).abs() < 1e-9, "{}: {a} {b}", variable.path());
+        }
+    }
+}
+
+#[test]
 fn the_json_of_keras_2_makes_the_model_and_its_weights_fit_by_order_and_by_name() {
     let json: Value = serde_json::from_str(&std::fs::read_to_string(fixture("keras2.json")).unwrap()).unwrap();
     for options in [LoadWeights::new(), LoadWeights::new().by_name(true)] {

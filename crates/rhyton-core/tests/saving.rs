@@ -168,7 +168,7 @@ mod own {
 #[test]
 fn custom_classes_are_saved_by_registered_names_and_found_when_added() {
     use own::{Gap, Mean, Scale, Steps};
-    use rhyton_core::saving::{CustomObjects, load_model_with};
+    use rhyton_core::saving::{CustomObjects, LoadModel, load_model_with};
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.keras");
@@ -195,6 +195,10 @@ fn custom_classes_are_saved_by_registered_names_and_found_when_added() {
     missing(&custom, "Steps", "initializer::<Steps>()");
     custom = custom.initializer::<Steps>();
     missing(&custom, "Gap", "loss::<Gap>()");
+    // Uncompiled, neither the loss nor the metric is looked for.
+    let uncompiled = load_model_with(&path, LoadModel::from(&custom).compile(false)).unwrap();
+    assert!(uncompiled.optimizer().is_none() && uncompiled.to_json().get("compile_config").is_none());
+    assert_eq!(uncompiled.predict(Array::new([1, 2], vec![1.0f32, 2.0])).unwrap()[0].to_f64_vec(), [0.0, 3.0]);
     custom = custom.loss::<Gap>();
     missing(&custom, "Mean", "metric::<Mean>()");
     let loaded = load_model_with(&path, &custom.metric::<Mean>()).unwrap();

@@ -39,6 +39,8 @@ items! {
     "keras.FloatDTypePolicy" => rhyton::DTypePolicy;
     "keras.Function" => rhyton::model::FunctionalGraph;
     "keras.remat" => rhyton::ops::remat;
+    "keras.RematScope" => rhyton::layers::RematScope;
+    "keras.name_scope" => rhyton::NameScope;
     "keras.__version__" => rhyton::saving::KERAS_VERSION;
     "keras.version" => rhyton::saving::KERAS_VERSION;
     "keras.layers.Input" => rhyton::layers::Input;
@@ -125,6 +127,14 @@ items! {
     "keras.utils.unpack_x_y_sample_weight" => rhyton::utils::unpack_x_y_sample_weight;
     "keras.utils.standardize_dtype" => rhyton::utils::standardize_dtype;
     "keras.utils.is_keras_tensor" => rhyton::utils::is_keras_tensor;
+    "keras.utils.array_to_img" => rhyton::data::image::array_to_img;
+    "keras.utils.img_to_array" => rhyton::data::image::img_to_array;
+    "keras.utils.load_img" => rhyton::data::image::load_img;
+    "keras.utils.save_img" => rhyton::data::image::save_img;
+    "keras.utils.model_to_dot" => rhyton::plot::model_to_dot;
+    "keras.utils.plot_model" => rhyton::plot::plot_model;
+    "keras.utils.Config" => rhyton::utils::Config;
+    "keras.preprocessing.image.smart_resize" => rhyton::preprocessing::image::smart_resize;
     "keras.utils.Progbar" => rhyton::utils::Progbar;
     "keras.utils.bounding_boxes.affine_transform" => rhyton::bounding_boxes::affine_transform;
     "keras.utils.bounding_boxes.clip_to_image_size" => rhyton::bounding_boxes::clip_to_image_size;
@@ -142,6 +152,8 @@ items! {
     "keras.tree.assert_same_structure" => rhyton::tree::assert_same_structure;
     "keras.tree.assert_same_paths" => rhyton::tree::assert_same_paths;
     "keras.tree.lists_to_tuples" => rhyton::tree::lists_to_tuples;
+    "keras.tree.map_shape_structure" => rhyton::tree::map_shape_structure;
+    "keras.tree.MAP_TO_NONE" => rhyton::tree::Visit::MapToNone;
     "keras.tree.traverse" => rhyton::tree::traverse;
     "keras.config.backend" => rhyton::config::backend;
     "keras.config.image_data_format" => rhyton::config::image_data_format;

@@ -28,6 +28,14 @@ pub enum Error {
         /// What the decoder found.
         source: image::ImageError,
     },
+    /// An image has no form in a format.
+    #[error("{}: the image cannot be written: {source}; choose another format", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What the encoder says.
+        source: image::ImageError,
+    },
     /// A directory does not hold what was expected.
     #[error("{}: {what}; {fix}", path.display())]
     Directory {

@@ -290,7 +290,7 @@ fn decode(path: &Path, color_mode: ColorMode) -> Result<(Vec<u8>, (usize, usize)
 }
 
 /// 0.299 R + 0.587 G + 0.114 B in 16 bits of fraction, rounded, as Pillow computes it.
-fn luma([r, g, b]: [u8; 3]) -> u8 {
+pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((19_595 * u32::from(r) + 38_470 * u32::from(g) + 7_471 * u32::from(b) + 0x8000) >> 16) as u8
 }
 

@@ -34,6 +34,9 @@ pub use rhyton_data as data;
 pub use rhyton_formats as formats;
 /// The graph of primitive operations underneath.
 pub use rhyton_ir as ir;
+/// Pictures of models and of learning curves.
+#[cfg(feature = "plot")]
+pub use rhyton_plot as plot;
 
 /// The README's programs, which are tests so that they stay true.
 #[cfg(doctest)]

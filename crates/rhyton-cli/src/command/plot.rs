@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use rhyton::plot::{PlotModel, plot_model};
 
 use super::{Common, check_output, open};
 use crate::error::Result;
-use crate::plot;
 
 #[derive(Args)]
 #[command(after_help = "Example: rhyton plot model.keras --output model.svg")]
@@ -25,7 +25,8 @@ impl Plot {
     pub(super) fn run(self, common: &Common) -> Result<()> {
         check_output(&self.output, &[".svg", ".png"])?;
         let model = open(&self.model)?;
-        plot::draw(&model, self.expand_nested, &self.output)?;
+        let shown = PlotModel::new().show_shapes(true).show_layer_names(true).expand_nested(self.expand_nested);
+        plot_model(&model, &self.output, &shown)?;
         common.say(format_args!("wrote {}", self.output.display()));
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use rhyton::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, TensorBoard, TerminateOnNaN};
 use rhyton::data::image_directory::ColorMode;
+use rhyton::plot::plot_history;
 use rhyton::prelude::*;
 
 use super::{Common, at_least_one, callbacks, check_output, open, share, write_text};
@@ -14,7 +15,7 @@ use crate::fine_tune::Trained;
 use crate::images::{Format, Images};
 use crate::output::print_line;
 use crate::signals::interrupt_flag;
-use crate::{curves, fine_tune, images, presets};
+use crate::{fine_tune, images, presets};
 
 #[derive(Args)]
 #[command(
@@ -96,8 +97,8 @@ impl Train {
         write_text(&directory.join("classes.json"), &(serde_json::to_string_pretty(&images.class_names)? + "\n"))?;
         let json = serde_json::to_string_pretty(&history)?;
         write_text(&directory.join("history.json"), &(json + "\n"))?;
-        curves::draw(&history, &directory.join("curves.svg"))?;
-        curves::draw(&history, &directory.join("curves.png"))?;
+        plot_history(&history, directory.join("curves.svg"))?;
+        plot_history(&history, directory.join("curves.png"))?;
         let numbers: Vec<String> = scores.iter().filter_map(|(n, s)| Some(format!("{n} {:.4}", s.number()?))).collect();
         let epochs = history.epoch.len();
         let ended = if history.interrupted {

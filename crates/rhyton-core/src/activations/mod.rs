@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::layers::activated;
 use crate::ops;
 use crate::saving::{self, unknown};
 use crate::tensor::Tensor;
@@ -39,7 +40,7 @@ macro_rules! activations {
                 match self {
                     $(Activation::$variant => {
                         let function: fn(&Tensor) -> Tensor = $function;
-                        function(x)
+                        activated(function, x)
                     })*
                 }
             }

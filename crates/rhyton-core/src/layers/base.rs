@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rhyton_ir::{DType, Shape};
 use serde_json::Value;
 
+use super::remat::{self, RematScope};
 use crate::constraints::ConstraintRef;
 use crate::dtype_policy::DTypePolicy;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ struct State {
     seed_generators: Mutex<Vec<SeedGenerator>>,
     build_config: OnceLock<Value>,
     calls: AtomicUsize,
+    /// The scope that the layer was made in.
+    remat_scope: Option<Arc<RematScope>>,
 }
 
 impl Default for State {
@@ -45,6 +48,7 @@ impl Default for State {
             seed_generators: Mutex::default(),
             build_config: OnceLock::new(),
             calls: AtomicUsize::new(0),
+            remat_scope: remat::current(),
         }
     }
 }
@@ -185,6 +189,11 @@ impl Base {
 
     pub(crate) fn set_path(&self, path: String) {
         let _ = self.0.path.set(path);
+    }
+
+    /// The scope of rematerialization that the layer was made in.
+    pub(super) fn remat_scope(&self) -> Option<&RematScope> {
+        self.0.remat_scope.as_deref()
     }
 
     /// Counts the calls on symbols: the index of the next node.

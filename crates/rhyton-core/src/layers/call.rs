@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rhyton_ir::{DType, TensorType};
 
 use super::layer::{Context, InputShapes, Layer, LayerRef, TextInput, build_layer, describe};
+use super::remat;
 use crate::error::{Error, Result};
 use crate::model::{CallNode, History};
 use crate::nest::{Args, Nest};
@@ -101,7 +102,7 @@ pub fn call_layer(layer: &LayerRef, args: Args, cx: &mut Context) -> Result<Nest
     } else if cx.undecided && layer.training_by_default() {
         (cx.training, cx.undecided) = (true, false);
     }
-    let result = crate::naming::scoped(layer.name(), || layer.forward(&args, cx));
+    let result = crate::naming::scoped(layer.name(), || remat::forward(layer, &args, cx));
     (cx.training, cx.undecided) = outer;
     let outputs = result.map_err(|e| e.within(&describe(layer.as_ref())))?;
     for tensor in outputs.tensors() {

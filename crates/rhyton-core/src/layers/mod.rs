@@ -6,6 +6,7 @@ mod call;
 mod inner;
 mod layer;
 mod ranked;
+mod remat;
 
 mod activations;
 mod attention;
@@ -47,6 +48,8 @@ pub use pooling::*;
 pub use preprocessing::*;
 pub use ranked::{DataFormat, Margins, Padding, Spatial};
 pub use regularization::*;
+pub(crate) use remat::activated;
+pub use remat::{RematMode, RematScope};
 pub use reshaping::*;
 pub use rnn::*;
 

@@ -209,13 +209,14 @@ impl OptimizerBase {
     fn core(&self, class_name: &str) -> &Core {
         self.core.get_or_init(|| {
             let name = self.options.name.clone().unwrap_or_else(|| naming::auto_name(class_name));
+            let path = |variable: &str| naming::path_of(&format!("{name}/{variable}"));
             let learning_rate = match self.options.learning_rate {
                 LearningRate::Constant(value) => {
-                    Some(Variable::state(&format!("{name}/learning_rate"), Array::scalar(value as f32)))
+                    Some(Variable::state(&path("learning_rate"), Array::scalar(value as f32)))
                 }
                 LearningRate::Schedule(_) => None,
             };
-            Core { iterations: Variable::state(&format!("{name}/iteration"), Array::scalar(0i64)), learning_rate, name }
+            Core { iterations: Variable::state(&path("iteration"), Array::scalar(0i64)), learning_rate, name }
         })
     }
 

@@ -180,11 +180,11 @@ impl Optimizer for LossScaleOptimizer {
                 "leave the scaling to the LossScaleOptimizer",
             ));
         }
-        let name = self.base.name(CLASS);
+        let path = |variable: &str| crate::naming::path_of(&format!("{}/{variable}", self.base.name(CLASS)));
         let state = State {
-            step_counter: Variable::state(&format!("{name}/step_counter"), Array::scalar(0i64)),
+            step_counter: Variable::state(&path("step_counter"), Array::scalar(0i64)),
             dynamic_scale: Variable::state(
-                &format!("{name}/dynamic_scale"),
+                &path("dynamic_scale"),
                 Array::scalar_of(DType::F32, self.arguments.initial_scale),
             ),
             trained: variables.to_vec(),

@@ -145,7 +145,7 @@ impl<'v> NewSlots<'v> {
     }
 
     fn track(&mut self, path: &str, value: Array) -> Variable {
-        let variable = Variable::state(path, value);
+        let variable = Variable::state(&crate::naming::path_of(path), value);
         self.slots.tracked.push(variable.clone());
         variable
     }

@@ -20,7 +20,7 @@ pub use custom::{
     register_keras_serializable,
 };
 pub use file_editor::{Comparison, KerasFileEditor};
-pub use model::{KERAS_VERSION, load_model, load_model_with, model_from_json};
+pub use model::{KERAS_VERSION, LoadModel, load_model, load_model_with, model_from_json};
 pub use object::*;
 pub use registry::{Registered, registered};
 pub use weight_files::{LoadWeights, SaveWeights};

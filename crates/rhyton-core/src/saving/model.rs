@@ -85,17 +85,70 @@ impl Model {
 /// # Errors
 /// If the file is damaged, names a class that is not known, or holds weights that do not fit its own configuration.
 pub fn load_model(path: impl AsRef<Path>) -> Result<Model> {
-    load_model_with(path, &CustomObjects::new())
+    load_model_with(path, LoadModel::new())
 }
 
-/// [`load_model`], with classes of your own that the file may name.
+/// How a model is loaded; [`load_model`] does what most need.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::prelude::*;
+/// use rhyton_core::saving::{LoadModel, load_model_with};
+///
+/// let model = Sequential::new().add(Input::new([4])).add(Dense::new(3));
+/// model.compile(Adam::new(0.1), "mse", ["mae"])?;
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("model.keras");
+/// model.save(&path)?;
+/// assert!(load_model_with(&path, LoadModel::new().compile(false))?.optimizer().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LoadModel {
+    custom: CustomObjects,
+    compile: bool,
+}
+
+impl Default for LoadModel {
+    fn default() -> LoadModel {
+        LoadModel { custom: CustomObjects::new(), compile: true }
+    }
+}
+
+impl LoadModel {
+    /// Compiled as it was when saved, of classes that are known.
+    pub fn new() -> LoadModel {
+        LoadModel::default()
+    }
+
+    /// Classes of your own that the file may name.
+    pub fn custom_objects(mut self, custom: &CustomObjects) -> LoadModel {
+        self.custom = custom.clone();
+        self
+    }
+
+    /// Whether the model is compiled as it was when saved, which it is unless said. Otherwise losses, metrics and the optimizer
+    /// that the file names are not looked at.
+    pub fn compile(mut self, compile: bool) -> LoadModel {
+        self.compile = compile;
+        self
+    }
+}
+
+impl From<&CustomObjects> for LoadModel {
+    fn from(custom: &CustomObjects) -> LoadModel {
+        LoadModel::new().custom_objects(custom)
+    }
+}
+
+/// [`load_model`] in another way: with classes of your own that the file may name (`&CustomObjects` will do), or uncompiled.
 ///
 /// # Errors
 /// As there.
-pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result<Model> {
-    let path = path.as_ref();
+pub fn load_model_with(path: impl AsRef<Path>, options: impl Into<LoadModel>) -> Result<Model> {
+    let (path, LoadModel { custom, compile }) = (path.as_ref(), options.into());
     if legacy::is_legacy(path) {
-        return legacy::load_model(path, custom);
+        return legacy::load_model(path, &custom, compile);
     }
     let wrap = |e| format_error(path, e);
     let archive = KerasArchive::read(path).map_err(wrap)?;
@@ -103,7 +156,7 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
     let config: Value = serde_json::from_slice(&archive.config).map_err(|error| {
         Error::content(format!("{at}, config.json"), error.to_string(), "the file is damaged; save the model again")
     })?;
-    let described = budget::within(archive.weights.len() as u64, || custom.scope(|| described_model(&config)));
+    let described = budget::within(archive.weights.len() as u64, || custom.scope(|| described_model(&config, compile)));
     let model = described.map_err(|e| e.within(&at))?;
     load_assets(&model, &archive.assets).map_err(|e| e.within(&at))?;
     let file = H5File::from_member(archive.weights, path, WEIGHTS).map_err(wrap)?;
@@ -120,15 +173,16 @@ pub fn load_model_with(path: impl AsRef<Path>, custom: &CustomObjects) -> Result
 /// # Errors
 /// If it is no model, or names a class that is not known.
 pub fn model_from_json(config: &Value) -> Result<Model> {
-    let model = described_model(config)?;
+    let model = described_model(config, true)?;
     model.build_optimizer()?;
     Ok(model)
 }
 
-/// [`model_from_json`] without the optimizer's slots.
-fn described_model(config: &Value) -> Result<Model> {
+/// [`model_from_json`] without the optimizer's slots, or uncompiled.
+fn described_model(config: &Value, compile: bool) -> Result<Model> {
     let model = model_of(&legacy::modern(config))?;
-    if let Some(compilation) = config.get("compile_config").filter(|c| c.as_object().is_some_and(|o| !o.is_empty())) {
+    let compilation = config.get("compile_config").filter(|_| compile);
+    if let Some(compilation) = compilation.filter(|c| c.as_object().is_some_and(|o| !o.is_empty())) {
         model.compile_from_config(compilation)?;
     }
     Ok(model)

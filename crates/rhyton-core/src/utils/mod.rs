@@ -1,6 +1,7 @@
 //! Keras's `keras.utils`: labels and sequences as arrays, splitting data, seeds and sessions.
 
 mod categorical;
+mod config;
 mod data;
 mod progbar;
 mod sequences;
@@ -12,6 +13,7 @@ use crate::tensor::Tensor;
 
 pub use crate::random::set_random_seed;
 pub use categorical::{normalize, to_categorical};
+pub use config::Config;
 pub use data::{Share, pack_x_y_sample_weight, split_dataset, unpack_x_y_sample_weight};
 pub use progbar::Progbar;
 pub use sequences::{PadSequences, Side, pad_sequences};

@@ -13,6 +13,7 @@ use crate::layers::{Base, Context, Layer, LayerRef, make};
 use crate::nest::{Args, Nest};
 use crate::ops::{self, OperationLayer};
 use crate::saving::{custom, function_json, function_name};
+use crate::tensor::Tensor;
 
 /// `function(x)`: what a function makes of the inputs. The function has no weights and is known by a name: files hold the
 /// name alone, and what it does is registered by the program that reads them
@@ -55,6 +56,8 @@ pub struct Lambda {
     function: Function,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_shape: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask: Option<Function>,
     #[serde(default)]
     arguments: Map<String, Value>,
 }
@@ -82,12 +85,24 @@ impl Lambda {
     }
 
     fn of(function: Function) -> Lambda {
-        Lambda { base: Base::default(), function, output_shape: None, arguments: Map::new() }
+        Lambda { base: Base::default(), function, output_shape: None, mask: None, arguments: Map::new() }
     }
 
     /// Gives the function an argument beside the inputs.
     pub fn argument(mut self, name: &str, value: impl Into<Value>) -> Lambda {
         self.arguments.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Gives the output the mask that a function makes of the inputs, and of their mask, which it gets as the named argument
+    /// `mask` where there is one (on symbols there never is). Files know the function as `name`. Without a function the output
+    /// has no mask.
+    pub fn mask(
+        mut self,
+        name: impl Into<String>,
+        function: impl Fn(&Args, &mut Context) -> Result<Nest> + Send + Sync + 'static,
+    ) -> Lambda {
+        self.mask = Some(Function { name: name.into(), call: Arc::new(function) });
         self
     }
 
@@ -103,13 +118,9 @@ impl Lambda {
                  of Keras, save the model again, and load it here with that function registered",
             ));
         }
-        if config.get("mask").is_some_and(|mask| !mask.is_null()) {
-            let fix = "compute the mask in a layer of your own";
-            return Err(Error::unsupported("Lambda", "its argument `mask` is not supported", fix));
-        }
-        let mut config = config;
-        if let Value::Object(config) = &mut config {
-            config.shift_remove("mask");
+        if config.get("mask").is_some_and(|mask| !mask.is_null() && function_name(mask).is_none()) {
+            let fix = "make it a function with a name, or mask in a layer of your own";
+            return Err(Error::unsupported("Lambda", "its argument `mask` is no function but an array", fix));
         }
         make::<Lambda>(config)
     }
@@ -122,6 +133,17 @@ impl Layer for Lambda {
             args = args.with(name, Nest::Plain(value.clone()));
         }
         (self.function.call)(&args, cx).map_err(|e| e.within(&self.function.name))
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
+    fn compute_mask(&self, inputs: &Args, mask: Option<&Tensor>) -> Result<Vec<Option<Tensor>>> {
+        let Some(function) = &self.mask else { return Ok(Vec::new()) };
+        let args = inputs.clone().with("mask", mask.map_or_else(Nest::none, Nest::from));
+        let masks = (function.call)(&args, &mut Context::default()).map_err(|e| e.within(&function.name))?;
+        Ok(masks.tensors().into_iter().map(|mask| Some(mask.clone())).collect())
     }
 
     fn is_built_at_init(&self) -> bool {
@@ -190,9 +212,10 @@ impl<'de> Deserialize<'de> for Function {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers::Call;
     use crate::model::{deserialize_layer, serialize_layer};
-    use crate::saving::CustomObjects;
-    use crate::tensor::Tensor;
+    use crate::prelude::{Input, Masking, Model};
+    use crate::saving::{CustomObjects, load_model_with};
     use serde_json::json;
 
     /// What Keras 3.15 writes for `Lambda(f, name="l", **more)`.
@@ -231,6 +254,34 @@ mod tests {
     }
 
     #[test]
+    fn a_function_makes_the_mask() {
+        // The inverse of the mask that comes in; as keras.layers.Lambda(square, mask=inverse) in Keras 3.15.1.
+        let inverse = |args: &Args, _: &mut Context| {
+            let Some(mask) = args.named("mask") else { return Ok(Nest::none()) };
+            Ok(crate::ops::logical_not(mask.single()?).into())
+        };
+        let square = |args: &Args, _: &mut Context| Ok(crate::ops::square(args.tensor()?).into());
+        let x = Input::new([3, 1]);
+        let masked = Masking::new().call(&x);
+        let y = Lambda::new("mine>square", square).mask("mine>inverse", inverse).call(&masked);
+        let pooled = crate::layers::GlobalAveragePooling1D::new();
+        let model = Model::new(&x, pooled.call(&y)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        model.save(dir.path().join("m.keras")).unwrap();
+        let custom = CustomObjects::new().function("mine>square", square).function("mine>inverse", inverse);
+        let loaded = load_model_with(dir.path().join("m.keras"), &custom).unwrap();
+        assert_eq!(loaded.to_json(), model.to_json());
+        let data = crate::Array::new([1, 3, 1], vec![0.0f32, 2.0, 4.0]);
+        for model in [model, loaded] {
+            // Only the first step, 0, counts.
+            assert_eq!(model.predict(data.clone()).unwrap()[0].to_f64_vec(), [0.0]);
+        }
+        let plain = Model::new(&x, pooled.call(Lambda::new("mine>square", square).call(&masked))).unwrap();
+        let mean = plain.predict(data).unwrap()[0].to_f64_vec()[0];
+        assert!((mean - 20.0 / 3.0).abs() < 1e-5, "without a mask function there is no mask: {mean}");
+    }
+
+    #[test]
     fn bytecode_and_unknown_functions_are_refused_with_the_way_out() {
         let code =
             json!({"class_name": "__lambda__", "config": {"code": "4wEAAAAA", "defaults": null, "closure": null}});
@@ -239,7 +290,8 @@ mod tests {
         assert!(bytecode.contains("never run") && bytecode.contains("register_keras_serializable"), "{bytecode}");
         let relu = || function_json("relu");
         assert!(error(relu(), json!({"output_shape": code})).contains("never run"));
-        assert!(error(relu(), json!({"mask": relu()})).contains("mask"));
+        assert!(error(relu(), json!({"mask": [true, false]})).contains("mask"));
+        assert!(error(relu(), json!({"mask": code})).contains("never run"));
         assert!(error(relu(), json!({"no_such_key": 1})).contains("no_such_key"));
         let unknown = error(function_json("mine>other"), json!({}));
         assert!(unknown.contains("mine>other") && unknown.contains("CustomObjects::new().function("), "{unknown}");

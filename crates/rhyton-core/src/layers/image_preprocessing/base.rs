@@ -186,6 +186,52 @@ pub(super) fn transformation<const N: usize>(parts: [(&str, Tensor); N]) -> Resu
     parts.into_iter().map(part).collect::<Result<_>>().map(Nest::Dict)
 }
 
+/// A layer that changes colours by one factor: the struct, whose documentation comes first, its constructor and its builder. The
+/// function of [`factor`](super::factor) is how the factor is written.
+macro_rules! color_layer {
+    ($(#[$doc:meta])* $name:ident, $written:literal; $(#[$new:meta])* new; $(#[$range:meta])* value_range;) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            #[serde(skip)]
+            base: $crate::layers::Base,
+            #[serde(default)]
+            data_format: $crate::layers::DataFormat,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            bounding_box_format: Option<$crate::bounding_boxes::BoxFormat>,
+            #[serde(serialize_with = $written)]
+            factor: $crate::layers::Factor,
+            #[serde(default)]
+            value_range: $crate::layers::ValueRange,
+            #[serde(default)]
+            seed: Option<i64>,
+        }
+
+        $crate::layers::image_preprocessing::base::image_layer!($name, seed);
+
+        impl $name {
+            $(#[$new])*
+            pub fn new(factor: impl Into<$crate::layers::Factor>) -> $name {
+                $name {
+                    base: Default::default(),
+                    data_format: Default::default(),
+                    bounding_box_format: None,
+                    factor: factor.into(),
+                    value_range: Default::default(),
+                    seed: None,
+                }
+            }
+
+            $crate::layers::builders::builders! {
+                $(#[$range])*
+                value_range: into $crate::layers::ValueRange,
+            }
+        }
+    };
+}
+pub(super) use color_layer;
+
 /// Implements [`ImageSettings`] and [`Layer`] for a layer on images with the fields `data_format` and
 /// `bounding_box_format`, the builder methods of these, and, for `$name, seed`, that of the field `seed`.
 macro_rules! image_layer {

@@ -1,74 +1,40 @@
 //! `RandomBrightness`: images made brighter or darker at random.
 
 use rhyton_ir::DType;
-use serde::{Deserialize, Serialize};
 
-use super::base::{image_layer, part, transformation};
+use super::base::{color_layer, part, transformation};
 use super::factor::{self, SYMMETRIC, ends};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + δ` held within the value range, one `δ` an image, uniform in `factor` times the width of that
-/// range; otherwise the images.
-///
-/// # Shapes
-/// Those of the input.
-///
-/// # Errors
-/// If the factor is not from −1 to 1.
-///
-/// # Examples
-/// ```
-/// use rhyton_core::prelude::*;
-///
-/// let x = Tensor::new([1, 1, 2, 1], vec![0.25f32, 0.75]);
-/// let y = RandomBrightness::new((0.5, 0.5)).value_range((0.0, 1.0)).call(&x);
-/// assert_eq!(y.to_vec::<f32>()?, [0.75, 1.0]);
-/// # Ok::<(), rhyton_core::Error>(())
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomBrightness {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::symmetric")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomBrightness, seed);
-
-impl RandomBrightness {
+color_layer! {
+    /// In training, `x + δ` held within the value range, one `δ` an image, uniform in `factor` times the width of that
+    /// range; otherwise the images.
+    ///
+    /// # Shapes
+    /// Those of the input.
+    ///
+    /// # Errors
+    /// If the factor is not from −1 to 1.
+    ///
+    /// # Examples
+    /// ```
+    /// use rhyton_core::prelude::*;
+    ///
+    /// let x = Tensor::new([1, 1, 2, 1], vec![0.25f32, 0.75]);
+    /// let y = RandomBrightness::new((0.5, 0.5)).value_range((0.0, 1.0)).call(&x);
+    /// assert_eq!(y.to_vec::<f32>()?, [0.75, 1.0]);
+    /// # Ok::<(), rhyton_core::Error>(())
+    /// ```
+    RandomBrightness, "factor::symmetric";
     /// By up to `factor` of the value range in both directions, or between two factors; from −1, black, to 1, white.
-    pub fn new(factor: impl Into<Factor>) -> RandomBrightness {
-        RandomBrightness {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomBrightness {

@@ -1,67 +1,33 @@
 //! `RandomColorDegeneration`: paler images at random.
 
 use rhyton_ir::DType;
-use serde::{Deserialize, Serialize};
 
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, SYMMETRIC, ends};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + f · (gray − x)` held within the value range, one `f` an image, uniform in `factor`; otherwise the
-/// images.
-///
-/// # Shapes
-/// Those of the input, which has three channels.
-///
-/// # Dtypes
-/// In training the compute dtype.
-///
-/// # Errors
-/// If the factor is not from −1 to 1, or the images are not of three channels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomColorDegeneration {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::symmetric")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomColorDegeneration, seed);
-
-impl RandomColorDegeneration {
+color_layer! {
+    /// In training, `x + f · (gray − x)` held within the value range, one `f` an image, uniform in `factor`; otherwise the
+    /// images.
+    ///
+    /// # Shapes
+    /// Those of the input, which has three channels.
+    ///
+    /// # Dtypes
+    /// In training the compute dtype.
+    ///
+    /// # Errors
+    /// If the factor is not from −1 to 1, or the images are not of three channels.
+    RandomColorDegeneration, "factor::symmetric";
     /// From `−factor` to `factor`, or between two factors; 1 takes the colours away.
-    pub fn new(factor: impl Into<Factor>) -> RandomColorDegeneration {
-        RandomColorDegeneration {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomColorDegeneration {

@@ -1,63 +1,28 @@
 //! `RandomContrast`: pixels nearer to or further from their mean at random.
 
-use serde::{Deserialize, Serialize};
-
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, UNIT, ends};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `(x − μ) · c + μ` held within the value range, with the mean `μ` of each channel and one `c` an image,
-/// uniform in `[1 − lower, 1 + upper)`; otherwise the images.
-///
-/// # Shapes
-/// Those of the input.
-///
-/// # Errors
-/// If the factor is not from 0 to 1.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomContrast {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::unit")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomContrast, seed);
-
-impl RandomContrast {
+color_layer! {
+    /// In training, `(x − μ) · c + μ` held within the value range, with the mean `μ` of each channel and one `c` an image,
+    /// uniform in `[1 − lower, 1 + upper)`; otherwise the images.
+    ///
+    /// # Shapes
+    /// Those of the input.
+    ///
+    /// # Errors
+    /// If the factor is not from 0 to 1.
+    RandomContrast, "factor::unit";
     /// By a factor from 1 to `1 + factor`, or between `1 − lower` and `1 + upper` of two numbers.
-    pub fn new(factor: impl Into<Factor>) -> RandomContrast {
-        RandomContrast {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomContrast {

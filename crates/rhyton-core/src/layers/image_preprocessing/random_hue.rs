@@ -1,68 +1,34 @@
 //! `RandomHue`: colours turned at random.
 
 use rhyton_ir::DType;
-use serde::{Deserialize, Serialize};
 
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, UNIT, ends};
 use super::values::rescaled;
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images whose hue, a number from 0 to 1, moves by `±f / 2`, one `f` an image, uniform in `factor`;
-/// otherwise the images.
-///
-/// # Shapes
-/// Those of the input, which has three channels.
-///
-/// # Dtypes
-/// In training the compute dtype.
-///
-/// # Errors
-/// If the factor is not from 0 to 1, or the images are not of three channels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomHue {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::unit")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomHue, seed);
-
-impl RandomHue {
+color_layer! {
+    /// In training, images whose hue, a number from 0 to 1, moves by `±f / 2`, one `f` an image, uniform in `factor`;
+    /// otherwise the images.
+    ///
+    /// # Shapes
+    /// Those of the input, which has three channels.
+    ///
+    /// # Dtypes
+    /// In training the compute dtype.
+    ///
+    /// # Errors
+    /// If the factor is not from 0 to 1, or the images are not of three channels.
+    RandomHue, "factor::unit";
     /// By up to `factor`, or between two factors; with 1, half of the images change to the opposite colour or less.
-    pub fn new(factor: impl Into<Factor>) -> RandomHue {
-        RandomHue {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomHue {

@@ -1,68 +1,34 @@
 //! `RandomPosterization`: images of fewer bits at random.
 
 use rhyton_ir::DType;
-use serde::{Deserialize, Serialize};
 
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, BITS, ends};
 use super::values::{BYTES, rescaled};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::{self, SeedGenerator};
 use crate::tensor::Tensor;
 
-/// In training, images of which only the upper bits of each value are left, between 1 and 8 of them, whole numbers that
-/// are uniform in `factor`, its upper end excluded; otherwise the images.
-///
-/// # Shapes
-/// Those of the input.
-///
-/// # Dtypes
-/// In training the compute dtype.
-///
-/// # Errors
-/// If the factor is not from 1 to 8.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomPosterization {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::bits")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomPosterization, seed);
-
-impl RandomPosterization {
+color_layer! {
+    /// In training, images of which only the upper bits of each value are left, between 1 and 8 of them, whole numbers that
+    /// are uniform in `factor`, its upper end excluded; otherwise the images.
+    ///
+    /// # Shapes
+    /// Those of the input.
+    ///
+    /// # Dtypes
+    /// In training the compute dtype.
+    ///
+    /// # Errors
+    /// If the factor is not from 1 to 8.
+    RandomPosterization, "factor::bits";
     /// From 1 to `factor` bits, or between two numbers.
-    pub fn new(factor: impl Into<Factor>) -> RandomPosterization {
-        RandomPosterization {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomPosterization {

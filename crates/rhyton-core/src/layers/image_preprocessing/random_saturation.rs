@@ -1,68 +1,34 @@
 //! `RandomSaturation`: colours stronger or weaker at random.
 
 use rhyton_ir::DType;
-use serde::{Deserialize, Serialize};
 
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, SYMMETRIC, ends};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::config::epsilon;
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
 use crate::nest::Nest;
 use crate::ops;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, images whose saturation is multiplied by `f / (1 − f)`, one `f` an image, uniform in `factor`: 0 takes
-/// the colours away, 0.5 leaves them, 1 makes them as strong as can be; otherwise the images.
-///
-/// # Shapes
-/// Those of the input, which has three channels.
-///
-/// # Dtypes
-/// Images are floats.
-///
-/// # Errors
-/// If the factor is not from −1 to 1, or the images are not of three channels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomSaturation {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::symmetric")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomSaturation, seed);
-
-impl RandomSaturation {
+color_layer! {
+    /// In training, images whose saturation is multiplied by `f / (1 − f)`, one `f` an image, uniform in `factor`: 0 takes
+    /// the colours away, 0.5 leaves them, 1 makes them as strong as can be; otherwise the images.
+    ///
+    /// # Shapes
+    /// Those of the input, which has three channels.
+    ///
+    /// # Dtypes
+    /// Images are floats.
+    ///
+    /// # Errors
+    /// If the factor is not from −1 to 1, or the images are not of three channels.
+    RandomSaturation, "factor::symmetric";
     /// From `−factor` to `factor`, or between two factors.
-    pub fn new(factor: impl Into<Factor>) -> RandomSaturation {
-        RandomSaturation {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// What saturations are held within; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// What saturations are held within; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomSaturation {

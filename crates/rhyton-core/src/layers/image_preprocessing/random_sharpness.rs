@@ -1,15 +1,12 @@
 //! `RandomSharpness`: images sharpened or smoothed at random.
 
 use rhyton_ir::{Array, DType};
-use serde::{Deserialize, Serialize};
 
-use super::base::{compute_dtype, image_layer, part, transformation};
+use super::base::{color_layer, compute_dtype, part, transformation};
 use super::factor::{self, UNIT, ends};
-use super::{AtInference, Factor, ImageLayer, ValueRange, draw};
-use crate::bounding_boxes::BoxFormat;
+use super::{AtInference, ImageLayer, draw};
 use crate::error::Result;
-use crate::layers::builders::builders;
-use crate::layers::{Base, DataFormat};
+use crate::layers::DataFormat;
 use crate::nest::Nest;
 use crate::ops;
 use crate::ops::image::blurred;
@@ -17,55 +14,25 @@ use crate::ops::primitives::permute;
 use crate::random::SeedGenerator;
 use crate::tensor::Tensor;
 
-/// In training, `x + (1 − 2f) · (smooth − x)` held within the value range, one `f` an image, uniform in `factor`;
-/// otherwise the images. With `f = 0` images are smooth, with 0.5 as they were, with 1 sharper.
-///
-/// A smooth pixel is the mean of its nine neighbours in which it counts five times.
-///
-/// # Shapes
-/// Those of the input.
-///
-/// # Dtypes
-/// The compute dtype.
-///
-/// # Errors
-/// If the factor is not from 0 to 1.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RandomSharpness {
-    #[serde(skip)]
-    base: Base,
-    #[serde(default)]
-    data_format: DataFormat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bounding_box_format: Option<BoxFormat>,
-    #[serde(serialize_with = "factor::unit")]
-    factor: Factor,
-    #[serde(default)]
-    value_range: ValueRange,
-    #[serde(default)]
-    seed: Option<i64>,
-}
-
-image_layer!(RandomSharpness, seed);
-
-impl RandomSharpness {
+color_layer! {
+    /// In training, `x + (1 − 2f) · (smooth − x)` held within the value range, one `f` an image, uniform in `factor`;
+    /// otherwise the images. With `f = 0` images are smooth, with 0.5 as they were, with 1 sharper.
+    ///
+    /// A smooth pixel is the mean of its nine neighbours in which it counts five times.
+    ///
+    /// # Shapes
+    /// Those of the input.
+    ///
+    /// # Dtypes
+    /// The compute dtype.
+    ///
+    /// # Errors
+    /// If the factor is not from 0 to 1.
+    RandomSharpness, "factor::unit";
     /// From 0 to `factor`, or between two factors.
-    pub fn new(factor: impl Into<Factor>) -> RandomSharpness {
-        RandomSharpness {
-            base: Base::default(),
-            data_format: DataFormat::default(),
-            bounding_box_format: None,
-            factor: factor.into(),
-            value_range: ValueRange::default(),
-            seed: None,
-        }
-    }
-
-    builders! {
-        /// The least and the greatest value; 0 and 255 unless said.
-        value_range: into ValueRange,
-    }
+    new;
+    /// The least and the greatest value; 0 and 255 unless said.
+    value_range;
 }
 
 impl ImageLayer for RandomSharpness {

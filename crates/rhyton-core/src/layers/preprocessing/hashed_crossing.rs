@@ -95,8 +95,9 @@ impl Layer for HashedCrossing {
         Ok(())
     }
 
-    fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
+    fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let parts = inputs.list()?;
+        text::refuse_bytes(&parts, "HashedCrossing", cx)?;
         let wrong = |what: String, fix: &str| Err(Error::argument("HashedCrossing", what, fix));
         if parts.len() < 2 {
             return wrong("one input crosses with none".into(), "pass a list of at least two");

@@ -20,7 +20,7 @@ use crate::text;
 
 /// The bin of each text, or of each number by its decimal text: the hash modulo `num_bins`, by FarmHash64, or with a `salt` by
 /// SipHash. With a `mask_value`, that value is alone in bin 0. Floating-point numbers are cut off to whole ones first. A `uint8`
-/// array is read as texts, see [`crate::text`].
+/// array is read as texts, see [`crate::text`]; a symbol of a model for `uint8` numbers is refused.
 ///
 /// # Shapes
 /// The shape of the input (the bytes of texts are no axis) with `OutputMode::Int`; else as [`CategoryEncoding`](super::CategoryEncoding).
@@ -147,8 +147,9 @@ impl Layer for Hashing {
         Ok(())
     }
 
-    fn forward(&self, inputs: &Args, _: &mut Context) -> Result<Nest> {
+    fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let x = inputs.tensor()?;
+        text::refuse_bytes(&[x], "Hashing", cx)?;
         let mask = self.mask_value.clone();
         if let Some(mask) = mask.as_ref().filter(|m| matches!(m, MaskValue::Text(_)) != (x.dtype() == DType::U8)) {
             let what = format!("it is {mask:?} but the input is {}", x.dtype());
@@ -246,6 +247,16 @@ mod tests {
         let bins = Hashing::new(3).mask_value("a").call(Tensor::new([1], vec![1i64]));
         assert!(bins.eval().unwrap_err().to_string().contains("mask_value"));
         assert!(Hashing::new(3).mask_value(1i64).call(Tensor::from(text::encode(["a"]))).eval().is_err());
+    }
+
+    #[test]
+    fn bytes_are_not_taken_for_texts_in_models() {
+        use crate::prelude::{HashedCrossing, Input};
+        let bytes = Input::new([1]).dtype(DType::U8);
+        let told = |y: Tensor| y.check().unwrap_err().to_string();
+        assert!(told(Hashing::new(3).call(&bytes)).contains("uint8 numbers"));
+        assert!(told(HashedCrossing::new(3).call([&bytes, &bytes])).contains("int32"));
+        assert!(Hashing::new(3).call(&Input::new([1]).string()).check().is_ok());
     }
 
     #[test]

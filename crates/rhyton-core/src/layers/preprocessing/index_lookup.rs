@@ -255,11 +255,11 @@ impl<T: Term> IndexLookup<T> {
     fn padded_weights(&self, weights: &[f64], complete: bool) -> Result<Array> {
         let mean = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
         let before = if complete { 0 } else { self.start() };
+        let most = self.max_tokens.filter(|_| self.pad_to_max_tokens).unwrap_or(0);
+        afford(before.saturating_add(weights.len()).max(most))?;
         let mut padded = vec![mean; before];
         padded.extend_from_slice(weights);
-        if let Some(most) = self.max_tokens.filter(|&most| self.pad_to_max_tokens && most > padded.len()) {
-            padded.resize(most, 0.0);
-        }
+        padded.resize(most.max(padded.len()), 0.0);
         Ok(Array::new([padded.len()], padded).cast(floatx()))
     }
 
@@ -373,6 +373,9 @@ impl<T: Term> IndexLookup<T> {
     fn weights(&self) -> Result<Variable> {
         let depth = self.depth()?;
         let mut weights = lock(&self.state.weights);
+        if weights.is_none() {
+            afford(depth)?;
+        }
         Ok(weights.get_or_insert_with(|| Variable::state("idf_weights", Array::zeros(floatx(), [depth]))).clone())
     }
 
@@ -411,6 +414,154 @@ impl<T: Term> IndexLookup<T> {
         }
         self.replace(self.checked(&terms)?, None, false)
     }
+}
+
+/// What layers of a field `lookup: IndexLookup` have in common, whatever their terms are: builders and methods. Documentation calls
+/// the terms by `$terms`.
+macro_rules! lookup_methods {
+    ($name:ident, $term:ty, $terms:literal) => {
+        impl $name {
+            /// For `OutputMode::TfIdf`: what the counts of each term of the vocabulary are multiplied by.
+            pub fn idf_weights(mut self, idf_weights: impl Into<Vec<f64>>) -> $name {
+                self.lookup.idf_weights = Some(idf_weights.into());
+                self
+            }
+
+            /// The largest size of the vocabulary, mask and oov indices included; any unless said.
+            pub fn max_tokens(mut self, max_tokens: usize) -> $name {
+                self.lookup.max_tokens = Some(max_tokens);
+                self
+            }
+
+            #[doc = concat!("How many indices ", $terms, " have that are no terms; 1 unless said. With 0 they are refused.")]
+            pub fn num_oov_indices(mut self, num_oov_indices: usize) -> $name {
+                self.lookup.num_oov_indices = num_oov_indices;
+                self
+            }
+
+            /// Whether indices are looked up; not unless said.
+            pub fn invert(mut self, invert: bool) -> $name {
+                self.lookup.invert = invert;
+                self
+            }
+
+            /// The form of the result; indices unless said.
+            pub fn output_mode(mut self, output_mode: OutputMode) -> $name {
+                self.lookup.output_mode = output_mode;
+                self
+            }
+
+            /// Whether vectors have `max_tokens` elements whatever the size of the vocabulary; not unless said.
+            pub fn pad_to_max_tokens(mut self, pad_to_max_tokens: bool) -> $name {
+                self.lookup.pad_to_max_tokens = pad_to_max_tokens;
+                self
+            }
+
+            #[doc = concat!("Hashes ", $terms, " that are no terms in another way for each salt; without one unless said.")]
+            pub fn salt(mut self, salt: [u64; 2]) -> $name {
+                self.lookup.salt = Some(salt);
+                self
+            }
+
+            #[doc = concat!("Finds the vocabulary: the ", $terms, " in `data`, the most frequent first, and of those as ")]
+            /// frequent the larger first.
+            ///
+            /// # Errors
+            /// If the vocabulary was given, or has another size than the vectors that the layer has given already.
+            pub fn adapt(&self, data: &rhyton_ir::Array) -> crate::error::Result<()> {
+                self.lookup.adapt(data, self.base.built())
+            }
+
+            #[doc = concat!("Counts the ", $terms, " in more data; [`finalize_state`](Self::finalize_state) makes the ")]
+            /// vocabulary of them.
+            ///
+            /// # Errors
+            /// If the vocabulary was given.
+            pub fn update_state(&self, data: &rhyton_ir::Array) -> crate::error::Result<()> {
+                self.lookup.update_state(data)
+            }
+
+            /// Makes the vocabulary of what was counted since the last time.
+            ///
+            /// # Errors
+            /// As [`adapt`](Self::adapt).
+            pub fn finalize_state(&self) -> crate::error::Result<()> {
+                self.lookup.finalize_state(self.base.built())
+            }
+
+            /// The term at each index, mask and oov tokens included; empty if there is no vocabulary yet.
+            ///
+            /// # Errors
+            /// If the vocabulary that was given is none.
+            pub fn get_vocabulary(&self) -> crate::error::Result<Vec<$term>> {
+                self.lookup.get_vocabulary(true)
+            }
+
+            /// How many indices there are, those of mask and oov tokens included.
+            ///
+            /// # Errors
+            /// If the vocabulary that was given is none.
+            pub fn vocabulary_size(&self) -> crate::error::Result<usize> {
+                self.lookup.size()
+            }
+        }
+    };
+}
+pub(super) use lookup_methods;
+
+/// The methods of [`Layer`](crate::layers::Layer) that such layers have in common.
+macro_rules! lookup_layer_methods {
+    () => {
+        fn build(&self, _: &$crate::layers::InputShapes) -> $crate::error::Result<()> {
+            self.lookup.build()
+        }
+
+        fn autocasts_inputs(&self) -> bool {
+            false
+        }
+
+        fn config(&self) -> serde_json::Value {
+            self.lookup.config(self.name(), &self.base)
+        }
+
+        /// Keras stores an empty one.
+        fn build_config(&self) -> Option<serde_json::Value> {
+            Some(serde_json::json!({}))
+        }
+
+        fn build_from_config(&self, _: &serde_json::Value) -> $crate::error::Result<()> {
+            self.build(&$crate::layers::InputShapes::default())
+        }
+
+        fn assets(&self) -> $crate::error::Result<std::collections::BTreeMap<String, Vec<u8>>> {
+            self.lookup.assets()
+        }
+
+        fn load_assets(&self, assets: &std::collections::BTreeMap<String, Vec<u8>>) -> $crate::error::Result<()> {
+            self.lookup.load_assets(assets)
+        }
+
+        fn saved_variables(&self) -> Vec<$crate::variable::Variable> {
+            self.lookup.saved_variables()
+        }
+
+        fn saved_name(&self, _: usize) -> String {
+            "idf_weights".into()
+        }
+    };
+}
+pub(super) use lookup_layer_methods;
+
+/// Refuses more weights than memory, or the file that is being read, can hold.
+fn afford(weights: usize) -> Result<()> {
+    crate::saving::budget::spend("idf_weights", &[weights], floatx())?;
+    Vec::<f64>::new().try_reserve_exact(weights).map_err(|_| {
+        Error::argument(
+            "idf_weights",
+            format!("{weights} weights do not fit into memory"),
+            "choose smaller num_oov_indices and max_tokens",
+        )
+    })
 }
 
 fn is_utf8(encoding: &str) -> bool {

@@ -1,19 +1,14 @@
 //! `StringLookup`: texts by their place in a vocabulary.
 
-use std::collections::BTreeMap;
-
-use rhyton_ir::Array;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::OutputMode;
-use super::index_lookup::IndexLookup;
+use super::index_lookup::{IndexLookup, lookup_layer_methods, lookup_methods};
 use crate::error::Result;
 use crate::keras_layer;
-use crate::layers::{Base, Context, InputShapes, Layer, TextInput};
+use crate::layers::{Base, Context, Layer, TextInput};
 use crate::nest::{Args, Nest};
 use crate::text;
-use crate::variable::Variable;
 
 /// The index of each text in a vocabulary, or with `invert` the text at each index.
 ///
@@ -66,24 +61,6 @@ impl StringLookup {
         self
     }
 
-    /// For `OutputMode::TfIdf`: what the counts of each term of the vocabulary are multiplied by.
-    pub fn idf_weights(mut self, idf_weights: impl Into<Vec<f64>>) -> StringLookup {
-        self.lookup.idf_weights = Some(idf_weights.into());
-        self
-    }
-
-    /// The largest size of the vocabulary, mask and oov indices included; any unless said.
-    pub fn max_tokens(mut self, max_tokens: usize) -> StringLookup {
-        self.lookup.max_tokens = Some(max_tokens);
-        self
-    }
-
-    /// How many indices texts have that are no terms; 1 unless said. With 0 they are refused.
-    pub fn num_oov_indices(mut self, num_oov_indices: usize) -> StringLookup {
-        self.lookup.num_oov_indices = num_oov_indices;
-        self
-    }
-
     /// The text that is masked: index 0, or left out of vectors; none unless said.
     pub fn mask_token(mut self, mask_token: &str) -> StringLookup {
         self.lookup.mask_token = Some(mask_token.to_owned());
@@ -96,54 +73,6 @@ impl StringLookup {
         self
     }
 
-    /// Whether indices are looked up; not unless said.
-    pub fn invert(mut self, invert: bool) -> StringLookup {
-        self.lookup.invert = invert;
-        self
-    }
-
-    /// The form of the result; indices unless said.
-    pub fn output_mode(mut self, output_mode: OutputMode) -> StringLookup {
-        self.lookup.output_mode = output_mode;
-        self
-    }
-
-    /// Whether vectors have `max_tokens` elements whatever the size of the vocabulary; not unless said.
-    pub fn pad_to_max_tokens(mut self, pad_to_max_tokens: bool) -> StringLookup {
-        self.lookup.pad_to_max_tokens = pad_to_max_tokens;
-        self
-    }
-
-    /// Hashes texts that are no terms in another way for each salt; without one unless said.
-    pub fn salt(mut self, salt: [u64; 2]) -> StringLookup {
-        self.lookup.salt = Some(salt);
-        self
-    }
-
-    /// Finds the vocabulary: the texts in `data`, the most frequent first, and of those as frequent the larger first.
-    ///
-    /// # Errors
-    /// If the vocabulary was given, or has another size than the vectors that the layer has given already.
-    pub fn adapt(&self, data: &Array) -> Result<()> {
-        self.lookup.adapt(data, self.base.built())
-    }
-
-    /// Counts the texts in more data; [`finalize_state`](StringLookup::finalize_state) makes the vocabulary of them.
-    ///
-    /// # Errors
-    /// If the vocabulary was given.
-    pub fn update_state(&self, data: &Array) -> Result<()> {
-        self.lookup.update_state(data)
-    }
-
-    /// Makes the vocabulary of what was counted since the last time.
-    ///
-    /// # Errors
-    /// As [`StringLookup::adapt`].
-    pub fn finalize_state(&self) -> Result<()> {
-        self.lookup.finalize_state(self.base.built())
-    }
-
     /// Sets the vocabulary, and for `OutputMode::TfIdf` the weight of each of its terms.
     ///
     /// # Errors
@@ -152,29 +81,11 @@ impl StringLookup {
         let vocabulary: Vec<String> = vocabulary.iter().map(|term| term.as_ref().to_owned()).collect();
         self.lookup.set_vocabulary(&vocabulary, idf_weights, self.base.built())
     }
-
-    /// The text at each index, mask and oov tokens included; empty if there is no vocabulary yet.
-    ///
-    /// # Errors
-    /// If the vocabulary that was given is none.
-    pub fn get_vocabulary(&self) -> Result<Vec<String>> {
-        self.lookup.get_vocabulary(true)
-    }
-
-    /// How many indices there are, those of mask and oov tokens included.
-    ///
-    /// # Errors
-    /// If the vocabulary that was given is none.
-    pub fn vocabulary_size(&self) -> Result<usize> {
-        self.lookup.size()
-    }
 }
 
-impl Layer for StringLookup {
-    fn build(&self, _: &InputShapes) -> Result<()> {
-        self.lookup.build()
-    }
+lookup_methods!(StringLookup, String, "texts");
 
+impl Layer for StringLookup {
     fn forward(&self, inputs: &Args, cx: &mut Context) -> Result<Nest> {
         let x = inputs.tensor()?;
         let x = if self.lookup.invert { x } else { text::expect(x, "StringLookup")? };
@@ -185,45 +96,14 @@ impl Layer for StringLookup {
         if self.lookup.invert { TextInput::Never } else { TextInput::Always }
     }
 
-    fn autocasts_inputs(&self) -> bool {
-        false
-    }
-
-    fn config(&self) -> Value {
-        self.lookup.config(self.name(), &self.base)
-    }
-
-    /// Keras stores an empty one.
-    fn build_config(&self) -> Option<Value> {
-        Some(json!({}))
-    }
-
-    fn build_from_config(&self, _: &Value) -> Result<()> {
-        self.build(&InputShapes::default())
-    }
-
-    fn assets(&self) -> Result<BTreeMap<String, Vec<u8>>> {
-        self.lookup.assets()
-    }
-
-    fn load_assets(&self, assets: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-        self.lookup.load_assets(assets)
-    }
-
-    fn saved_variables(&self) -> Vec<Variable> {
-        self.lookup.saved_variables()
-    }
-
-    fn saved_name(&self, _: usize) -> String {
-        "idf_weights".into()
-    }
+    lookup_layer_methods!();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::layers::Call;
-    use crate::prelude::{DType, Dense, Input, Model, Sequential, Tensor};
+    use crate::prelude::{Array, DType, Dense, Input, Model, Sequential, Tensor};
     use crate::saving::load_model;
     use crate::testing::check_layer;
 

@@ -274,7 +274,7 @@ impl TextVectorization {
         if settings.output_mode == OutputMode::OneHot && settings.split.is_some() {
             return wrong("output_mode", "texts of several tokens have no one-hot form", "use OutputMode::MultiHot");
         }
-        if settings.ngrams.as_ref().is_some_and(|n| n.widths().is_empty() || n.widths().contains(&0)) {
+        if settings.ngrams.as_ref().is_some_and(|n| !n.is_valid()) {
             return wrong("ngrams", "there are no runs of 0 tokens", "give at least 1");
         }
         self.lookup.lookup.check()
@@ -284,7 +284,7 @@ impl TextVectorization {
         Tokenizer {
             standardize: self.settings.standardize,
             split: self.settings.split,
-            widths: self.settings.ngrams.as_ref().map(Ngrams::widths),
+            ngrams: self.settings.ngrams.clone(),
         }
     }
 }
@@ -376,7 +376,7 @@ struct Tokenizer {
     standardize: Option<Standardize>,
     split: Option<Split>,
     /// The lengths of runs of tokens.
-    widths: Option<Vec<usize>>,
+    ngrams: Option<Ngrams>,
 }
 
 impl Tokenizer {
@@ -393,8 +393,8 @@ impl Tokenizer {
                 standard.chunks(shape.last().copied().unwrap_or(1).max(1)).map(<[String]>::to_vec).collect()
             }
         };
-        Ok(match &self.widths {
-            Some(widths) => rows.iter().map(|tokens| joined(tokens, widths)).collect(),
+        Ok(match &self.ngrams {
+            Some(ngrams) => rows.iter().map(|tokens| joined(tokens, ngrams)).collect(),
             None => rows,
         })
     }
@@ -405,9 +405,9 @@ impl Tokenizer {
             return Ok((shape[..split_rank(shape)?].to_vec(), None));
         }
         let Some((last, outer)) = shape.split_last() else { return Ok((Vec::new(), None)) };
-        let tokens = match (&self.widths, last.known()) {
+        let tokens = match (&self.ngrams, last.known()) {
             (None, _) => Some(last.clone()),
-            (Some(widths), Some(n)) => Some(Dim::Known(widths.iter().map(|w| (n + 1).saturating_sub(*w)).sum())),
+            (Some(ngrams), Some(n)) => Some(Dim::Known(ngrams.widths(n).iter().map(|width| n + 1 - width).sum())),
             (Some(_), None) => None,
         };
         Ok((outer.to_vec(), tokens))

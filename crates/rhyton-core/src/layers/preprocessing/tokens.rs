@@ -47,11 +47,19 @@ impl<const N: usize> From<[usize; N]> for Ngrams {
 }
 
 impl Ngrams {
-    /// The numbers.
-    pub(super) fn widths(&self) -> Vec<usize> {
+    /// The numbers, without those above `tokens`: a file may ask for runs of any length.
+    pub(super) fn widths(&self, tokens: usize) -> Vec<usize> {
         match self {
-            Ngrams::UpTo(most) => (1..=*most).collect(),
-            Ngrams::Each(widths) => widths.clone(),
+            Ngrams::UpTo(most) => (1..=tokens.min(*most)).collect(),
+            Ngrams::Each(widths) => widths.iter().copied().filter(|&width| width <= tokens).collect(),
+        }
+    }
+
+    /// Whether there are runs, and none of no tokens.
+    pub(super) fn is_valid(&self) -> bool {
+        match self {
+            Ngrams::UpTo(most) => *most > 0,
+            Ngrams::Each(widths) => !widths.is_empty() && !widths.contains(&0),
         }
     }
 }
@@ -80,8 +88,8 @@ pub(super) fn split(text: &str, at: Split) -> Vec<String> {
 }
 
 /// Runs of tokens, joined: all of the first width, then all of the next.
-pub(super) fn joined(tokens: &[String], widths: &[usize]) -> Vec<String> {
-    widths.iter().flat_map(|&width| tokens.windows(width).map(|run| run.join(" "))).collect()
+pub(super) fn joined(tokens: &[String], ngrams: &Ngrams) -> Vec<String> {
+    ngrams.widths(tokens.len()).into_iter().flat_map(|width| tokens.windows(width).map(|run| run.join(" "))).collect()
 }
 
 #[cfg(test)]
@@ -103,7 +111,8 @@ mod tests {
     #[test]
     fn runs_come_width_by_width() {
         let tokens = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(joined(&tokens, &Ngrams::from(2).widths()), ["a", "b", "c", "a b", "b c"]);
-        assert_eq!(joined(&tokens, &Ngrams::from([3, 4]).widths()), ["a b c"]);
+        assert_eq!(joined(&tokens, &Ngrams::from(2)), ["a", "b", "c", "a b", "b c"]);
+        assert_eq!(joined(&tokens, &Ngrams::from([3, 4])), ["a b c"]);
+        assert_eq!(joined(&tokens, &Ngrams::UpTo(usize::MAX)).len(), 6);
     }
 }

@@ -18,6 +18,9 @@ operations! { MODULE;
     Median { axis: Axes, keepdims: bool } (x) compute_median;
     Quantile { axis: Axes, method: String, keepdims: bool } (x, q) compute_quantile;
     Percentile { axis: Axes, method: String, keepdims: bool } (x, q) compute_percentile;
+    Nanmedian { axis: Axes, keepdims: bool } (x) compute_nanmedian;
+    Nanquantile { axis: Axes, method: String, keepdims: bool } (x, q) compute_nanquantile;
+    Nanpercentile { axis: Axes, method: String, keepdims: bool } (x, q) compute_nanpercentile;
     Bincount { weights: Option<Vec<f64>>, minlength: usize, sparse: bool } (x) compute_bincount;
     Histogram { bins: usize, range: Option<[f64; 2]> } (x) compute_histogram;
     Corrcoef {} (x) compute_corrcoef;
@@ -31,7 +34,21 @@ pub fn median(x: &Tensor, axis: impl Into<Axes>, keepdims: bool) -> Tensor {
 }
 
 fn compute_median(op: &Median, x: Tensor) -> Result<Tensor> {
-    quantiles(&x, &Operand::Float(0.5), &op.axis, "linear", op.keepdims)
+    quantiles(&x, &Operand::Float(0.5), &op.axis, "linear", op.keepdims, Nans::Spread)
+}
+
+/// [`median`] of the elements that are not NaN; NaN if there are none.
+#[track_caller]
+pub fn nanmedian(x: &Tensor, axis: impl Into<Axes>, keepdims: bool) -> Tensor {
+    apply(Nanmedian { axis: axis.into(), keepdims }, Args::new(x))
+}
+
+fn compute_nanmedian(op: &Nanmedian, x: Tensor) -> Result<Tensor> {
+    // No axis is none here, not all of them.
+    if op.axis.resolve(x.rank())?.is_empty() && x.rank() > 0 {
+        return Ok(x);
+    }
+    quantiles(&x, &Operand::Float(0.5), &op.axis, "linear", op.keepdims, Nans::LeftOut)
 }
 
 /// The element below which a share `q` of the ordered elements over `axis` lies; for a vector `q` one each, along a new first
@@ -44,7 +61,18 @@ pub fn quantile(x: &Tensor, q: impl Into<Operand>, axis: impl Into<Axes>, method
 }
 
 fn compute_quantile(op: &Quantile, x: Tensor, q: Operand) -> Result<Tensor> {
-    quantiles(&x, &q, &op.axis, &op.method, op.keepdims)
+    quantiles(&x, &q, &op.axis, &op.method, op.keepdims, Nans::Spread)
+}
+
+/// [`quantile`] of the elements that are not NaN; NaN if there are none.
+#[track_caller]
+pub fn nanquantile(x: &Tensor, q: impl Into<Operand>, axis: impl Into<Axes>, method: &str, keepdims: bool) -> Tensor {
+    let op = Nanquantile { axis: axis.into(), method: method.to_owned(), keepdims };
+    apply(op, Args::new(x).and(q.into().to_nest()))
+}
+
+fn compute_nanquantile(op: &Nanquantile, x: Tensor, q: Operand) -> Result<Tensor> {
+    quantiles(&x, &q, &op.axis, &op.method, op.keepdims, Nans::LeftOut)
 }
 
 /// [`quantile`] of `q/100`.
@@ -55,8 +83,22 @@ pub fn percentile(x: &Tensor, q: impl Into<Operand>, axis: impl Into<Axes>, meth
 }
 
 fn compute_percentile(op: &Percentile, x: Tensor, q: Operand) -> Result<Tensor> {
-    let q = Operand::Tensor(q.to_tensor(DType::F32) / 100.0);
-    quantiles(&x, &q, &op.axis, &op.method, op.keepdims)
+    quantiles(&x, &hundredths(&q), &op.axis, &op.method, op.keepdims, Nans::Spread)
+}
+
+/// [`nanquantile`] of `q/100`.
+#[track_caller]
+pub fn nanpercentile(x: &Tensor, q: impl Into<Operand>, axis: impl Into<Axes>, method: &str, keepdims: bool) -> Tensor {
+    let op = Nanpercentile { axis: axis.into(), method: method.to_owned(), keepdims };
+    apply(op, Args::new(x).and(q.into().to_nest()))
+}
+
+fn compute_nanpercentile(op: &Nanpercentile, x: Tensor, q: Operand) -> Result<Tensor> {
+    quantiles(&x, &hundredths(&q), &op.axis, &op.method, op.keepdims, Nans::LeftOut)
+}
+
+fn hundredths(q: &Operand) -> Operand {
+    Operand::Tensor(q.to_tensor(DType::F32) / 100.0)
 }
 
 /// `axes` moved to the end as one axis, its size, and the shape that the result has with `keepdims`.
@@ -69,48 +111,75 @@ fn gathered_axes(x: &Tensor, axes: &Axes) -> Result<(Tensor, Dim, Shape)> {
     Ok((reshaped(&permute(x, &order), shape), size, super::reduction::kept(x.shape(), &axes)))
 }
 
-fn quantiles(x: &Tensor, q: &Operand, axes: &Axes, method: &str, keepdims: bool) -> Result<Tensor> {
+/// What quantiles are of lines with NaN.
+#[derive(Clone, Copy, PartialEq)]
+enum Nans {
+    /// NaN.
+    Spread,
+    /// Those of the other elements.
+    LeftOut,
+}
+
+fn quantiles(x: &Tensor, q: &Operand, axes: &Axes, method: &str, keepdims: bool, nans: Nans) -> Result<Tensor> {
     let x = x.cast(float_of(x.dtype()));
     let (lines, size, kept) = gathered_axes(&x, axes)?;
     let Some(size) = size.known().filter(|&n| n > 0) else {
         return Err(Error::shape("quantile", format!("{} over {axes:?}", x.ty()), "give known sizes, not 0"));
     };
+    let is_nan = ops::isnan(&lines);
+    // The largest place of each line that counts: NaN that are left out go behind it.
+    let (lines, last, none) = match nans {
+        Nans::Spread => (lines, Tensor::from((size - 1) as f64), ops::any(&is_nan, -1, false)),
+        Nans::LeftOut => {
+            let count = ops::sum(&ops::logical_not(&is_nan).cast(DType::F64), -1, false);
+            let infinite = crate::ops::primitives::filled(x.dtype(), lines.shape(), f64::INFINITY);
+            (select(&is_nan, &infinite, &lines), count - 1.0, ops::all(&is_nan, -1, false))
+        }
+    };
     let [ordered, _] = sorted(&lines, lines.rank() - 1, false);
-    let nan = ops::any(&ops::isnan(&lines), -1, false);
     let q = q.to_tensor(DType::F64);
     let shares = q.eval()?.to_f64_vec();
     if q.rank() > 1 || shares.iter().any(|q| !(0.0..=1.0).contains(q)) {
         return Err(Error::argument("quantile", format!("q {shares:?}"), "give numbers from 0 to 1, at most a vector"));
     }
-    let at = |place: f64| -> Result<Tensor> {
-        let place = (place as i32).clamp(0, size as i32 - 1);
-        taken(&ordered, &Tensor::from(place), lines.rank() - 1)
-    };
     let mut results = Vec::new();
     for share in shares {
-        let exact = (size - 1) as f64 * share;
-        let value = match method {
-            "lower" => at(exact.floor())?,
-            "higher" => at(exact.ceil())?,
-            "nearest" => at(exact.round_ties_even())?,
-            "midpoint" => (at(exact.floor())? + at(exact.ceil())?) * 0.5,
-            "linear" => {
-                // As TensorFlow Probability: the weight is that of the smaller of two neighbours.
-                let smaller = (exact.ceil() - 1.0).max(0.0);
-                let larger = (smaller + 1.0).min((size - 1) as f64);
-                let weight = larger - exact;
-                at(larger)? * (1.0 - weight) + at(smaller)? * weight
-            }
-            other => {
-                let fix = "use linear, lower, higher, midpoint or nearest";
-                return Err(Error::argument("quantile", format!("the method {other:?}"), fix));
-            }
-        };
+        let value = between(&ordered, &(&last * share), &last, method)?;
         let nans = crate::ops::primitives::filled(x.dtype(), value.check()?.shape(), f64::NAN);
-        let value = select(&nan, &nans, &value);
+        let value = select(&none, &nans, &value);
         results.push(if keepdims { reshaped(value.check()?, kept.clone()) } else { value });
     }
     Ok(if q.rank() == 0 { results.swap_remove(0) } else { ops::stack(&results, 0) })
+}
+
+/// The elements of `ordered` lines at the places `exact`, which lie between whole ones up to `last`: a number, or one a line.
+fn between(ordered: &Tensor, exact: &Tensor, last: &Tensor, method: &str) -> Result<Tensor> {
+    let axis = ordered.rank() - 1;
+    let at = |place: Tensor| -> Result<Tensor> {
+        // The place before the first is that of a line without elements.
+        let place = ops::maximum(&ops::minimum(&place, last), 0.0).cast(DType::I32);
+        if place.check()?.rank() == 0 {
+            return taken(ordered, &place, axis);
+        }
+        Ok(ops::squeeze(&ops::take_along_axis(ordered, &ops::expand_dims(&place, -1), Some(-1)), -1))
+    };
+    match method {
+        "lower" => at(ops::floor(exact)),
+        "higher" => at(ops::ceil(exact)),
+        "nearest" => at(ops::round(exact, 0)),
+        "midpoint" => Ok((at(ops::floor(exact))? + at(ops::ceil(exact))?) * 0.5),
+        "linear" => {
+            // As TensorFlow Probability: the weight is that of the smaller of two neighbours.
+            let smaller = ops::maximum(&(ops::ceil(exact) - 1.0), 0.0);
+            let larger = ops::minimum(&(&smaller + 1.0), last);
+            let weight = (&larger - exact).cast(ordered.dtype());
+            Ok(at(larger)? * (1.0 - &weight) + at(smaller)? * weight)
+        }
+        other => {
+            let fix = "use linear, lower, higher, midpoint or nearest";
+            Err(Error::argument("quantile", format!("the method {other:?}"), fix))
+        }
+    }
 }
 
 /// How often each of the numbers `0, 1, …` is in `x` (along the last axis), or the sum of its `weights`: as many as

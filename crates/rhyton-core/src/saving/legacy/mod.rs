@@ -49,8 +49,8 @@ pub(super) fn save_model(model: &Model, path: &Path) -> Result<()> {
     file.write(path).map_err(wrap)
 }
 
-/// Reads a whole model, compiled as it was.
-pub(super) fn load_model(path: &Path, custom: &CustomObjects) -> Result<Model> {
+/// Reads a whole model, compiled as it was or not at all.
+pub(super) fn load_model(path: &Path, custom: &CustomObjects, compile: bool) -> Result<Model> {
     let wrap = |e| format_error(path, e);
     let at = path.to_string_lossy();
     let file = H5File::open(path).map_err(wrap)?;
@@ -62,7 +62,7 @@ pub(super) fn load_model(path: &Path, custom: &CustomObjects) -> Result<Model> {
             "build the model and read them with load_weights, or take the file that model.save wrote",
         )
     })?;
-    let training = json_attribute(&root, "training_config", path)?;
+    let training = if compile { json_attribute(&root, "training_config", path)? } else { None };
     let described = || {
         let model = super::model::model_of(&modern(&config))?;
         if let Some(training) = &training {
@@ -92,7 +92,7 @@ pub(super) fn load_model(path: &Path, custom: &CustomObjects) -> Result<Model> {
         && file.kind(OPTIMIZER_WEIGHTS).map_err(wrap)? == Some(Kind::Group)
     {
         let group = file.group(OPTIMIZER_WEIGHTS).map_err(wrap)?;
-        if let Err(error) = weights::load_variables(&optimizer.variables(), &group, path, optimizer.name()) {
+        if let Err(error) = weights::load_optimizer(&optimizer.variables(), &group, path, optimizer.name()) {
             // Keras, too, goes on with a fresh optimizer, and says so. Nobody is left to tell if standard error is closed.
             let _ = writeln!(std::io::stderr(), "warning: the optimizer starts anew: {error}");
         }

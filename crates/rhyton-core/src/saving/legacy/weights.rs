@@ -165,11 +165,46 @@ fn pairs(
     Ok(layers.into_iter().zip(with_weights).collect())
 }
 
-/// Sets variables from a group, all or none.
-pub(super) fn load_variables(variables: &[Variable], group: &Group, path: &Path, described: &str) -> Result<()> {
+/// Sets the variables of an optimizer from a group, all or none.
+///
+/// Keras 2 kept the learning rate in the configuration alone, so that it is not among the weights, and its optimizers up to 2.10
+/// kept the slots of one kind together where Keras 3 keeps those of one weight.
+pub(super) fn load_optimizer(variables: &[Variable], group: &Group, path: &Path, described: &str) -> Result<()> {
+    let mut places = names(group, "weight_names", path)?;
+    let mut variables = variables.to_vec();
+    if places.iter().any(|place| place.ends_with(":0")) {
+        variables.retain(|v| v.name() != "learning_rate");
+        if has_slots_by_weight(&variables) {
+            places = by_weight(places);
+        }
+    }
     let mut loaded = Vec::new();
-    read(variables, group, path, described, false, &mut loaded, &mut Vec::new())?;
+    read_places(&variables, places, group, path, described, false, &mut loaded, &mut Vec::new())?;
     assign(loaded)
+}
+
+/// Whether the slots of the first weight follow each other: they end in words of their own (`momentum`, `velocity`).
+fn has_slots_by_weight(variables: &[Variable]) -> bool {
+    let kind = |v: &Variable| v.path().rsplit('_').next().map(str::to_owned);
+    matches!(variables, [_, first, second, ..] if kind(first) != kind(second))
+}
+
+/// Places such as `Adam/dense/kernel/m:0` ordered by the weight that they are slots of; others as they are.
+fn by_weight(places: Vec<String>) -> Vec<String> {
+    if !places.iter().any(|place| place.ends_with("/iter:0")) {
+        return places;
+    }
+    let weight = |place: &str| place.rsplit_once('/').map(|(weight, _)| weight.to_owned());
+    let mut order: Vec<Option<String>> = Vec::new();
+    for place in &places {
+        let weight = weight(place);
+        if !order.contains(&weight) {
+            order.push(weight);
+        }
+    }
+    let mut places = places;
+    places.sort_by_key(|place| order.iter().position(|w| *w == weight(place)));
+    places
 }
 
 /// Reads the values of `variables` in order.
@@ -183,6 +218,21 @@ fn read(
     skipped: &mut Vec<String>,
 ) -> Result<()> {
     let places = names(group, "weight_names", path)?;
+    read_places(variables, places, group, path, described, skip_mismatch, loaded, skipped)
+}
+
+/// [`read`] from `places` within the group.
+#[allow(clippy::too_many_arguments, reason = "what is being read, from where, and what became of it")]
+fn read_places(
+    variables: &[Variable],
+    places: Vec<String>,
+    group: &Group,
+    path: &Path,
+    described: &str,
+    skip_mismatch: bool,
+    loaded: &mut Vec<(Variable, Array)>,
+    skipped: &mut Vec<String>,
+) -> Result<()> {
     if places.len() != variables.len() {
         let error = Error::content(
             format!("{}, /{}", path.display(), group.path()),

@@ -1,36 +1,67 @@
 //! A model's graph as a picture, in the manner of Keras's `plot_model`.
 
-mod align;
-mod diagram;
-mod layered;
-mod route;
-mod scene;
-
 use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use rhyton::prelude::Model;
+use rhyton_core::model::Model;
+use rhyton_core::{Error, Result};
 
-use crate::error::Result;
+use crate::diagram::Diagram;
+use crate::dot::model_to_dot;
 use crate::fonts;
+use crate::label::Fill;
+use crate::options::{PlotModel, RankDir};
 use crate::picture::{self, Picture};
-use scene::{CELL_TEXT, CELLS, HEADER, HEADER_TEXT, PADDING, Scene, Shape};
+use crate::scene::{self, CELL_TEXT, CELLS, HEADER, HEADER_TEXT, PADDING, Scene, Shape};
 
-/// Draws `model` to the `.svg` or `.png` at `path`; with `expand_nested`, the layers of models within it, too.
+/// Draws the graph of `model` to the file at `to_file`: a picture, if its name ends in `.svg` or `.png`, or for `.dot` what
+/// [`model_to_dot`] writes.
+///
+/// Each layer is one box, but for one that is called on what it gave itself: that one has a box for each call.
 ///
 /// # Errors
-/// If the shapes of the model are not known, or the file cannot be written.
-pub fn draw(model: &Model, expand_nested: bool, path: &Path) -> Result<()> {
-    let diagram = diagram::Diagram::of(model, expand_nested)?;
-    picture::write(&scene::of(&diagram), path)
+/// If the model is not built, the name ends otherwise, a picture is to go elsewhere than downwards, or the file cannot be
+/// written.
+///
+/// # Examples
+/// ```
+/// use rhyton_core::prelude::*;
+/// use rhyton_plot::{PlotModel, plot_model};
+///
+/// let model = Sequential::new().add(Input::new([3])).add(Dense::new(2));
+/// let folder = tempfile::tempdir()?;
+/// plot_model(&model, folder.path().join("model.svg"), &PlotModel::new().show_shapes(true))?;
+/// assert!(std::fs::read_to_string(folder.path().join("model.svg"))?.contains("Dense"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn plot_model(model: &Model, to_file: impl AsRef<Path>, shown: &PlotModel) -> Result<()> {
+    let path = to_file.as_ref();
+    if picture::extension(path).as_deref() == Some("dot") {
+        // As Keras's `plot_model`, without names unless they are asked for.
+        let shown = PlotModel { show_layer_names: shown.show_layer_names.or(Some(false)), ..shown.clone() };
+        let text = model_to_dot(model, &shown)?;
+        return picture::save(path, text.as_bytes());
+    }
+    if shown.rankdir != RankDir::TopToBottom {
+        return Err(Error::unsupported(
+            "plot_model",
+            format!("pictures go downwards, not {}", shown.rankdir.name()),
+            "leave rankdir out, or write a .dot for Graphviz",
+        ));
+    }
+    let diagram = Diagram::of(model, shown)?;
+    picture::write(&scene::of(&diagram), path, f64::from(shown.dpi) / 100.0)
 }
 
 /// Around everything.
 const MARGIN: f64 = 16.0;
 const LINE: RGBColor = RGBColor(60, 60, 60);
 const BORDER: RGBColor = RGBColor(20, 20, 20);
+/// Graphviz's `forestgreen` and `firebrick`.
+const TRAINABLE: RGBColor = RGBColor(34, 139, 34);
+const FROZEN: RGBColor = RGBColor(178, 34, 34);
 const DASH: f64 = 5.0;
 /// Length and half the width of an arrow's head.
 const ARROW: (f64, f64) = (8.0, 4.0);
@@ -57,24 +88,16 @@ type Drawn = std::result::Result<(), String>;
 impl<B: DrawingBackend> Pen<'_, B> {
     fn shape(&self, shape: &Shape) -> Drawn {
         match shape {
-            Shape::Layer { x, y, width, header, class, cells } => {
+            Shape::Layer { x, y, width, header: [bold, rest], rows } => {
                 self.rectangle((*x, *y), (*width, HEADER), BORDER.filled())?;
                 let middle = y + HEADER / 2.0;
-                let name = fonts::width(header, HEADER_TEXT, true);
-                let all = name + fonts::width(class, HEADER_TEXT, false);
+                let name = fonts::width(bold, HEADER_TEXT, true);
+                let all = name + fonts::width(rest, HEADER_TEXT, false);
                 let left = x + (width - all) / 2.0;
-                self.text(header, (left, middle), HEADER_TEXT, true, &WHITE)?;
-                self.text(class, (left + name, middle), HEADER_TEXT, false, &WHITE)?;
-                let mut left = *x;
-                for cell in cells {
-                    self.rectangle((left, y + HEADER), (cell.width, CELLS), WHITE.filled())?;
-                    self.rectangle((left, y + HEADER), (cell.width, CELLS), BORDER.stroke_width(self.stroke(1.0)))?;
-                    let what = fonts::width(cell.what, CELL_TEXT, false);
-                    let start = left + (cell.width - what - fonts::width(&cell.value, CELL_TEXT, true)) / 2.0;
-                    let middle = y + HEADER + CELLS / 2.0;
-                    self.text(cell.what, (start, middle), CELL_TEXT, false, &BLACK)?;
-                    self.text(&cell.value, (start + what, middle), CELL_TEXT, true, &BLACK)?;
-                    left += cell.width;
+                self.text(bold, (left, middle), HEADER_TEXT, true, &WHITE)?;
+                self.text(rest, (left + name, middle), HEADER_TEXT, false, &WHITE)?;
+                for (i, row) in rows.iter().enumerate() {
+                    self.row(row, (*x, y + HEADER + i as f64 * CELLS))?;
                 }
                 Ok(())
             }
@@ -99,6 +122,25 @@ impl<B: DrawingBackend> Pen<'_, B> {
                 self.put(&PathElement::new(path, LINE.stroke_width(self.stroke(1.5))))
             }
         }
+    }
+
+    fn row(&self, cells: &[scene::Cell], (mut left, top): (f64, f64)) -> Drawn {
+        for cell in cells {
+            let (fill, ink) = match cell.fill {
+                Fill::Plain => (WHITE, BLACK),
+                Fill::Trainable => (TRAINABLE, WHITE),
+                Fill::Frozen => (FROZEN, WHITE),
+            };
+            self.rectangle((left, top), (cell.width, CELLS), fill.filled())?;
+            self.rectangle((left, top), (cell.width, CELLS), BORDER.stroke_width(self.stroke(1.0)))?;
+            let what = fonts::width(cell.what, CELL_TEXT, false);
+            let start = left + (cell.width - what - fonts::width(&cell.value, CELL_TEXT, true)) / 2.0;
+            let middle = top + CELLS / 2.0;
+            self.text(cell.what, (start, middle), CELL_TEXT, false, &ink)?;
+            self.text(&cell.value, (start + what, middle), CELL_TEXT, true, &ink)?;
+            left += cell.width;
+        }
+        Ok(())
     }
 
     fn put<E>(&self, element: &E) -> Drawn

@@ -2,13 +2,13 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use rhyton::formats::atomic::write_atomically;
-
-use crate::error::{Error, Result};
+use rhyton_core::{Error, Result};
+use rhyton_formats::atomic::write_atomically;
 
 /// Something that can be drawn on whatever a file holds.
 pub trait Picture {
@@ -22,19 +22,19 @@ pub trait Picture {
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, scale: f64) -> std::result::Result<(), String>;
 }
 
-/// Pixels a unit, of a PNG that is not too large for that.
-const SCALE: f64 = 2.0;
 /// Most pixels of a PNG: 3 bytes each in memory.
 const MOST_PIXELS: f64 = 1e8;
 /// Smaller than this, text cannot be read.
 const SMALLEST_SCALE: f64 = 0.5;
 
-/// Writes the picture to `path`, which ends in `.svg` or `.png`.
+/// Writes the picture to `path`, which ends in `.svg` or `.png`; the latter with `scale` pixels a unit, if it is not too large
+/// for that.
 ///
 /// # Errors
 /// If it has another ending, cannot be written, or is too large for a PNG.
-pub fn write(picture: &impl Picture, path: &Path) -> Result<()> {
-    let failed = |what: String| Error::file(path, format!("the picture cannot be drawn: {what}"));
+pub fn write(picture: &impl Picture, path: &Path, scale: f64) -> Result<()> {
+    let at = || path.display().to_string();
+    let failed = |what: String| Error::argument(at(), format!("the picture cannot be drawn: {what}"), "draw another");
     let (width, height) = picture.size();
     let bytes = match extension(path).as_deref() {
         Some("svg") => {
@@ -46,19 +46,29 @@ pub fn write(picture: &impl Picture, path: &Path) -> Result<()> {
             svg.into_bytes()
         }
         Some("png") => {
-            let scale = SCALE.min((MOST_PIXELS / (f64::from(width) * f64::from(height))).sqrt());
+            let scale = scale.min((MOST_PIXELS / (f64::from(width) * f64::from(height))).sqrt());
             if scale < SMALLEST_SCALE {
-                return Err(Error::file(
-                    path,
-                    format!("{width} × {height} is too large for a PNG that can be read; write a .svg"),
-                ));
+                let what = format!("{width} × {height} at a scale of {scale:.2} cannot be read as a PNG");
+                return Err(Error::argument(at(), what, "write a .svg, or set a dpi of at least 50"));
             }
             let size = |units: u32| (f64::from(units) * scale).ceil() as u32;
             png(picture, (size(width), size(height)), scale).map_err(failed)?
         }
-        _ => return Err(Error::file(path, "pictures are written as .svg or .png; end the name in one of them")),
+        _ => {
+            let what = "pictures are written as .svg or .png";
+            return Err(Error::argument(at(), what, "end the name in one of them, or in .dot for Graphviz"));
+        }
     };
-    Ok(write_atomically(path, |file| file.write_all(&bytes))?)
+    save(path, &bytes)
+}
+
+/// Writes a whole file, in place of the one that is there.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(path, |file| file.write_all(bytes))
+        .map_err(|e| Error::Format { path: path.to_owned(), source: Arc::new(e) })
 }
 
 /// The ending of a path in lower case.

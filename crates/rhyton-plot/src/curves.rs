@@ -4,15 +4,21 @@ use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use rhyton::prelude::*;
+use rhyton_core::Result;
+use rhyton_core::trainer::History;
 
-use crate::error::Result;
 use crate::fonts;
 use crate::picture::{self, Picture};
 
+/// Pixels a unit of a PNG.
+const SCALE: f64 = 2.0;
+
 /// Draws each metric of `history`, training and validation together, one chart above the other, to a `.svg` or `.png`.
-pub fn draw(history: &History, path: &Path) -> Result<()> {
-    picture::write(&Curves(history), path)
+///
+/// # Errors
+/// If the name ends otherwise, or the file cannot be written.
+pub fn plot_history(history: &History, path: impl AsRef<Path>) -> Result<()> {
+    picture::write(&Curves(history), path.as_ref(), SCALE)
 }
 
 struct Curves<'h>(&'h History);

@@ -1,14 +1,15 @@
 //! A diagram as shapes with coordinates, models within models as boxes around their own.
 
-use super::diagram::{Diagram, Item, Label};
-use super::layered::{self, Edge, Graph, Pin};
+use crate::diagram::{Diagram, Item};
 use crate::fonts;
+use crate::label::{Fill, Label};
+use crate::layered::{self, Edge, Graph, Pin};
 
 /// Something to draw; the origin is at the left top.
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
-    /// A layer's box: a header over a row of cells.
-    Layer { x: f64, y: f64, width: f64, header: String, class: String, cells: Vec<Cell> },
+    /// A layer's box: a header, of which the first part is bold, over rows of cells.
+    Layer { x: f64, y: f64, width: f64, header: [String; 2], rows: Vec<Vec<Cell>> },
     /// The dashed box around a model.
     Cluster { x: f64, y: f64, width: f64, height: f64, title: String },
     /// A line with corners.
@@ -21,6 +22,7 @@ pub(super) struct Cell {
     pub width: f64,
     pub what: &'static str,
     pub value: String,
+    pub fill: Fill,
 }
 
 /// All shapes, and the size of what holds them.
@@ -60,7 +62,7 @@ fn scene(diagram: &Diagram, is_within: bool) -> Scene {
     let mut graph = Graph::default();
     for (item, inner) in diagram.items.iter().zip(&inner) {
         graph.sizes.push(match (item, inner) {
-            (Item::Layer(label), _) => (width(label), HEADER + if label.cells.is_empty() { 0.0 } else { CELLS }),
+            (Item::Layer(label), _) => (width(label), HEADER + CELLS * rows(label).len() as f64),
             (Item::Cluster(title, _), Some(inner)) => {
                 let title = fonts::width(title, CELL_TEXT, false) + 2.0 * PADDING;
                 ((inner.width + 2.0 * INSIDE).max(title).ceil(), inner.height + 2.0 * INSIDE + TITLE)
@@ -142,27 +144,39 @@ fn scene(diagram: &Diagram, is_within: bool) -> Scene {
 }
 
 fn width(label: &Label) -> f64 {
-    let cells: f64 = cells(label).iter().map(|c| c.width).sum();
-    let header = fonts::width(&label.name, HEADER_TEXT, true)
-        + fonts::width(&format!(" ({})", label.class), HEADER_TEXT, false)
-        + 2.0 * PADDING;
-    header.max(cells).ceil()
+    let rows = rows(label).into_iter().map(|row| row.iter().map(|c| c.width).sum::<f64>());
+    let [bold, rest] = header(label);
+    let header = fonts::width(&bold, HEADER_TEXT, true) + fonts::width(&rest, HEADER_TEXT, false) + 2.0 * PADDING;
+    rows.fold(header, f64::max).ceil()
 }
 
-fn cells(label: &Label) -> Vec<Cell> {
-    let cell = |(what, value): &(&'static str, String)| {
+/// The name and the class, or the class alone.
+fn header(label: &Label) -> [String; 2] {
+    match &label.name {
+        Some(name) => [name.clone(), format!(" ({})", label.class)],
+        None => [label.class.clone(), String::new()],
+    }
+}
+
+/// The cells below the header.
+fn rows(label: &Label) -> Vec<Vec<Cell>> {
+    let cell = |what: &'static str, value: &str, fill: Fill| {
         let text = fonts::width(what, CELL_TEXT, false) + fonts::width(value, CELL_TEXT, true);
-        Cell { width: (text + 2.0 * PADDING).ceil(), what, value: value.clone() }
+        Cell { width: (text + 2.0 * PADDING).ceil(), what, value: value.to_owned(), fill }
     };
-    label.cells.iter().map(cell).collect()
+    let activation = label.activation.iter().map(|name| vec![cell("Activation: ", name, Fill::Plain)]);
+    let cells: Vec<Cell> = label.cells.iter().map(|c| cell(c.what, &c.value, c.fill)).collect();
+    activation.chain([cells]).filter(|row| !row.is_empty()).collect()
 }
 
 fn layer(label: &Label, x: f64, y: f64, width: f64) -> Shape {
-    let mut cells = cells(label);
-    let free = width - cells.iter().map(|c| c.width).sum::<f64>();
-    let share = free / cells.len().max(1) as f64;
-    cells.iter_mut().for_each(|c| c.width += share);
-    Shape::Layer { x, y, width, header: label.name.clone(), class: format!(" ({})", label.class), cells }
+    let mut rows = rows(label);
+    for row in &mut rows {
+        let free = width - row.iter().map(|c| c.width).sum::<f64>();
+        let share = free / row.len() as f64;
+        row.iter_mut().for_each(|c| c.width += share);
+    }
+    Shape::Layer { x, y, width, header: header(label), rows }
 }
 
 impl Shape {

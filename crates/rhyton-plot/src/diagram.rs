@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use rhyton::layers::LayerRef;
-use rhyton::model::CallNode;
-use rhyton::prelude::*;
+use rhyton_core::layers::{Layer, LayerObject, LayerRef};
+use rhyton_core::model::{CallNode, Model};
+use rhyton_core::{Error, Result, Tensor};
 
-use crate::error::{Error, Result};
+use crate::label::Label;
+use crate::options::PlotModel;
 
 /// The boxes of a model.
 #[derive(Debug)]
-pub(super) struct Diagram {
+pub(crate) struct Diagram {
     pub items: Vec<Item>,
     pub edges: Vec<Link>,
     /// The box that takes each input of the model.
@@ -21,25 +22,16 @@ pub(super) struct Diagram {
 
 /// A box.
 #[derive(Debug)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// A layer.
     Layer(Label),
     /// A model with its layers.
     Cluster(String, Diagram),
 }
 
-/// The text of a box.
-#[derive(Debug)]
-pub(super) struct Label {
-    pub name: String,
-    pub class: &'static str,
-    /// What and value, side by side.
-    pub cells: Vec<(&'static str, String)>,
-}
-
 /// From an output of a box to an input of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(crate) struct Link {
     pub from: usize,
     pub output: usize,
     pub to: usize,
@@ -47,20 +39,18 @@ pub(super) struct Link {
 }
 
 impl Diagram {
-    /// The boxes of `model`; with `expand`, those of the models within it, too.
+    /// The boxes of `model`.
     ///
     /// # Errors
     /// If the shapes of a stack are not known.
-    pub fn of(model: &Model, expand: bool) -> Result<Diagram> {
+    pub fn of(model: &Model, shown: &PlotModel) -> Result<Diagram> {
         let Some(graph) = model.graph() else {
             if model.class_name() == "Sequential" {
-                return Err(Error::new(format!(
-                    "the shapes of the model {} are not known; build it, or start it with an Input",
-                    Layer::name(model)
-                )));
+                let what = format!("the shapes of the model {} are not known", Layer::name(model));
+                return Err(Error::argument("plot_model", what, "build it, or start it with an Input"));
             }
             // Of a subclassed model only its code knows what leads where.
-            let label = Label { name: Layer::name(model).to_owned(), class: model.class_name(), cells: Vec::new() };
+            let label = Label::of(&model.share(), None, shown, shown.show_layer_names.unwrap_or(false));
             return Ok(Diagram {
                 items: vec![Item::Layer(label)],
                 edges: Vec::new(),
@@ -85,7 +75,7 @@ impl Diagram {
         let mut items: Vec<Item> = Vec::new();
         for node in &drawn {
             if boxes[&(*node as *const CallNode)] == items.len() {
-                items.push(item(node, expand)?);
+                items.push(item(node, shown)?);
             }
         }
         let place = |symbol: &Tensor| {
@@ -114,32 +104,13 @@ fn boxes_of_layers(nodes: &[&CallNode]) -> Boxes {
     boxes
 }
 
-fn item(node: &CallNode, expand: bool) -> Result<Item> {
+fn item(node: &CallNode, shown: &PlotModel) -> Result<Item> {
     let layer = &node.layer;
-    if let Some(model) = layer.as_any().downcast_ref::<Model>().filter(|m| expand && m.graph().is_some()) {
-        return Ok(Item::Cluster(Layer::name(model).to_owned(), Diagram::of(model, expand)?));
+    let nested = layer.as_any().downcast_ref::<Model>();
+    if let Some(model) = nested.filter(|m| shown.expand_nested && m.graph().is_some()) {
+        return Ok(Item::Cluster(Layer::name(model).to_owned(), Diagram::of(model, shown)?));
     }
-    let mut cells = Vec::new();
-    if layer.class_name() != "InputLayer" {
-        let taken = node.arguments.tensors().into_iter().filter(|t| t.is_symbol()).map(|t| t.shape().clone());
-        cells.push(("Input shape: ", shapes(taken)));
-    }
-    cells.push(("Output shape: ", shapes(node.types.iter().map(|t| t.shape.clone()))));
-    Ok(Item::Layer(Label { name: layer.name().to_owned(), class: layer.class_name(), cells }))
-}
-
-/// Shapes as Python writes them.
-fn shapes(shapes: impl Iterator<Item = rhyton::Shape>) -> String {
-    let text = |shape: rhyton::Shape| {
-        let dims: Vec<String> = shape.iter().map(|d| d.known().map_or("None".into(), |n| n.to_string())).collect();
-        if dims.len() == 1 { format!("({},)", dims[0]) } else { format!("({})", dims.join(", ")) }
-    };
-    let all: Vec<String> = shapes.map(text).collect();
-    match all.as_slice() {
-        [] => "?".to_owned(),
-        [only] => only.clone(),
-        several => format!("[{}]", several.join(", ")),
-    }
+    Ok(Item::Layer(Label::of(layer, Some(node), shown, shown.show_layer_names.unwrap_or(false))))
 }
 
 /// The edges, each once.
