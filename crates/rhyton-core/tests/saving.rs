@@ -205,3 +205,41 @@ fn custom_classes_are_saved_by_registered_names_and_found_when_added() {
     assert_eq!(loaded.to_json(), json);
     assert_eq!(loaded.predict(Array::new([1, 2], vec![1.0f32, 2.0])).unwrap()[0].to_f64_vec(), [0.0, 3.0]);
 }
+
+#[test]
+fn whether_a_stack_trains_is_said_by_its_layers_when_it_is_read() {
+    // As Keras: a stack's own "trainable" is written and not read, a functional model's is both.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.keras");
+    let trained = |frozen_first: bool, functional: bool| {
+        let layers = [Dense::new(3).name("a"), Dense::new(3).name("b")];
+        let base = if functional {
+            let x = Input::new([3]);
+            Model::new(&x, layers[1].call(layers[0].call(&x))).unwrap().named("base")
+        } else {
+            Sequential::new().named("base").add(Input::new([3])).add(layers[0].clone()).add(layers[1].clone())
+        };
+        let model = Sequential::new().add(Input::new([3])).add(base.clone()).add(Dense::new(2).name("top"));
+        Layer::set_trainable(&base, false);
+        Layer::set_trainable(&layers[0], !frozen_first);
+        model.save(&path).unwrap();
+        let loaded = load_model(&path).unwrap();
+        let weights = loaded.trainable_weights();
+        weights.iter().map(|w| w.path().rsplit('/').nth(1).unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(trained(true, false), ["top", "top"]);
+    assert_eq!(trained(false, false), ["a", "a", "top", "top"]);
+    assert_eq!(trained(false, true), ["top", "top"]);
+}
+
+#[test]
+fn arrays_of_numpy_among_the_arguments_of_operations_are_read() {
+    let x = Input::new([4]);
+    let y = ops::take(&x.symbol(), &Tensor::new([2], vec![2i32, 0]), Some(1));
+    let json = Model::new(&x, &y).unwrap().to_json().to_string();
+    assert!(json.contains("__tensor__"), "{json}");
+    let numpy = serde_json::from_str(&json.replace("__tensor__", "__numpy__")).unwrap();
+    let model = rhyton_core::saving::model_from_json(&numpy).unwrap();
+    let y = model.predict(Array::new([1, 4], vec![1.0f32, 2.0, 3.0, 4.0])).unwrap();
+    assert_eq!(y[0].to_f64_vec(), [3.0, 1.0]);
+}

@@ -27,7 +27,7 @@ struct State {
     name: OnceLock<String>,
     path: OnceLock<String>,
     trainable: AtomicBool,
-    policy: Mutex<Option<DTypePolicy>>,
+    policy: Mutex<DTypePolicy>,
     weights: Mutex<Vec<Variable>>,
     seed_generators: Mutex<Vec<SeedGenerator>>,
     build_config: OnceLock<Value>,
@@ -43,7 +43,7 @@ impl Default for State {
             name: OnceLock::new(),
             path: OnceLock::new(),
             trainable: AtomicBool::new(true),
-            policy: Mutex::default(),
+            policy: Mutex::new(DTypePolicy::global()),
             weights: Mutex::default(),
             seed_generators: Mutex::default(),
             build_config: OnceLock::new(),
@@ -81,14 +81,14 @@ impl Base {
         }
     }
 
-    /// The dtype policy as it was given, which may be a map.
+    /// The dtype policy as it was given, which may be a map; the global one of when the layer was made unless said.
     pub fn policy(&self) -> DTypePolicy {
-        *self.0.policy.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert_with(DTypePolicy::global)
+        *self.0.policy.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Sets the dtype policy; weights that are there keep their dtype.
     pub fn set_policy(&self, policy: impl Into<DTypePolicy>) {
-        *self.0.policy.lock().unwrap_or_else(|e| e.into_inner()) = Some(policy.into());
+        *self.0.policy.lock().unwrap_or_else(|e| e.into_inner()) = policy.into();
     }
 
     /// The dtype policy of this layer.

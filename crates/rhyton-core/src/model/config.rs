@@ -241,12 +241,7 @@ fn sequential_from_config(config: Value) -> Result<LayerRef> {
     if let Some(name) = config["name"].as_str() {
         model.base().set_name(name);
     }
-    if let Some(trainable) = config["trainable"].as_bool() {
-        model.base().set_own_trainable(trainable);
-    }
-    if let Some(dtype) = config.get("dtype") {
-        model.base().set_policy(crate::DTypePolicy::from_json(dtype)?);
-    }
+    // Keras leaves "trainable" and "dtype" of a stack out when it reads one: the layers have their own.
     let layers = config["layers"].as_array().ok_or_else(|| missing("Sequential", "layers"))?;
     let model = layers.iter().try_fold(model, |model, layer| Ok::<_, Error>(model.add(deserialize_layer(layer)?)))?;
     if let Some(stack) = model.stack() {
@@ -342,7 +337,7 @@ fn revive(value: &Value, created: &IndexMap<String, Created>) -> Result<Option<N
                 let history = &value["config"]["keras_history"];
                 Ok(find(history, created, false)?.map(Nest::Tensor))
             }
-            Some("__tensor__") => constant_from_json(&value["config"]).map(|t| Some(Nest::Tensor(t))),
+            Some("__tensor__" | "__numpy__") => constant_from_json(&value["config"]).map(|t| Some(Nest::Tensor(t))),
             Some(_) => Ok(Some(Nest::Plain(value.clone()))),
             None => {
                 let mut items = IndexMap::new();

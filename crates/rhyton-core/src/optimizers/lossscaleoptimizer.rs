@@ -12,7 +12,7 @@ use super::schedules::ScheduleRef;
 use super::slots::values;
 use super::{Optimizer, OptimizerBase, OptimizerRef};
 use crate::error::{Error, Result};
-use crate::ops;
+use crate::ops::{self, Number};
 use crate::saving::{self, KerasObject};
 use crate::tensor::Tensor;
 use crate::variable::Variable;
@@ -34,13 +34,13 @@ pub struct LossScaleOptimizer {
 struct Arguments {
     inner_optimizer: OptimizerRef,
     #[serde(default = "initial_scale")]
-    initial_scale: f64,
+    initial_scale: Number,
     #[serde(default = "dynamic_growth_steps")]
     dynamic_growth_steps: u64,
 }
 
-fn initial_scale() -> f64 {
-    32768.0
+fn initial_scale() -> Number {
+    Number::Float(32768.0)
 }
 
 fn dynamic_growth_steps() -> u64 {
@@ -71,8 +71,8 @@ impl LossScaleOptimizer {
     }
 
     /// What the scale starts as; 2¹⁵ unless said.
-    pub fn initial_scale(mut self, initial_scale: f64) -> LossScaleOptimizer {
-        self.arguments.initial_scale = initial_scale;
+    pub fn initial_scale(mut self, initial_scale: impl Into<Number>) -> LossScaleOptimizer {
+        self.arguments.initial_scale = initial_scale.into();
         self
     }
 
@@ -185,7 +185,7 @@ impl Optimizer for LossScaleOptimizer {
             step_counter: Variable::state(&path("step_counter"), Array::scalar(0i64)),
             dynamic_scale: Variable::state(
                 &path("dynamic_scale"),
-                Array::scalar_of(DType::F32, self.arguments.initial_scale),
+                Array::scalar_of(DType::F32, self.arguments.initial_scale.value()),
             ),
             trained: variables.to_vec(),
         };
@@ -218,7 +218,7 @@ impl Optimizer for LossScaleOptimizer {
     fn scale_loss(&self, loss: &Tensor) -> Tensor {
         match self.state.get() {
             Some(state) => loss * state.dynamic_scale.value().cast(loss.dtype()),
-            None => loss * self.arguments.initial_scale,
+            None => loss * self.arguments.initial_scale.value(),
         }
     }
 

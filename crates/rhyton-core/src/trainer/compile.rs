@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Spec, Steps, Trainer};
 use crate::error::{Error, Result};
-use crate::layers::Layer;
+use crate::layers::{Layer, LayerObject};
 use crate::losses::LossRef;
 use crate::metrics::MetricRef;
 use crate::model::Model;
-use crate::optimizers::OptimizerRef;
+use crate::optimizers::{LossScaleOptimizer, OptimizerRef};
 
 /// What a model is trained with; [`Model::compile`] takes the three that most need.
 ///
@@ -32,6 +32,9 @@ pub struct Compile {
     pub(crate) run_eagerly: bool,
     pub(crate) steps_per_execution: usize,
     pub(crate) steps: Option<Arc<dyn Steps>>,
+    auto_scale_loss: bool,
+    /// The optimizer that was given, where `optimizer` is that one in a `LossScaleOptimizer`: configurations hold this one.
+    unscaled: Option<OptimizerRef>,
 }
 
 impl Compile {
@@ -51,6 +54,8 @@ impl Compile {
             run_eagerly: false,
             steps_per_execution: 1,
             steps: None,
+            auto_scale_loss: true,
+            unscaled: None,
         }
     }
 
@@ -87,6 +92,13 @@ impl Compile {
     /// How many steps go by between calls of callbacks.
     pub fn steps_per_execution(mut self, steps: usize) -> Compile {
         self.steps_per_execution = steps.max(1);
+        self
+    }
+
+    /// Whether the optimizer of a model whose policy is `mixed_float16` is put into a
+    /// [`LossScaleOptimizer`](crate::optimizers::LossScaleOptimizer), so that small gradients do not vanish; it is unless said.
+    pub fn auto_scale_loss(mut self, auto_scale_loss: bool) -> Compile {
+        self.auto_scale_loss = auto_scale_loss;
         self
     }
 
@@ -127,7 +139,14 @@ impl Model {
     }
 
     /// Compiles without making the optimizer's slots.
-    fn set_compiled(&self, compile: Compile) -> Result<()> {
+    fn set_compiled(&self, mut compile: Compile) -> Result<()> {
+        if compile.auto_scale_loss && self.base().policy().name() == "mixed_float16" {
+            let given = compile.optimizer.take_if(|o| o.class_name() != "LossScaleOptimizer");
+            if let Some(given) = given {
+                compile.optimizer = Some(LossScaleOptimizer::new(given.clone()).name("loss_scale_optimizer").into());
+                compile.unscaled = Some(given);
+            }
+        }
         compile.loss.check()?;
         compile.loss_weights.check()?;
         compile.metrics.check()?;
@@ -158,8 +177,9 @@ impl Model {
     pub fn compile_config(&self) -> Option<Value> {
         let trainer = self.lock_trainer();
         let compile = trainer.compile.as_ref()?;
+        let optimizer = compile.unscaled.as_ref().or(compile.optimizer.as_ref());
         Some(json!({
-            "optimizer": compile.optimizer.as_ref().map(OptimizerRef::to_json),
+            "optimizer": optimizer.map(OptimizerRef::to_json),
             "loss": compile.loss.to_json(&LossRef::to_json),
             "loss_weights": compile.loss_weights.to_json(&|w| Value::from(*w)),
             "metrics": compile.metrics.to_json(&MetricRef::to_json),
@@ -191,7 +211,7 @@ impl Model {
             weighted_metrics: Spec::from_json(&config["weighted_metrics"], &MetricRef::from_json)?,
             run_eagerly: config["run_eagerly"].as_bool().unwrap_or(false),
             steps_per_execution: config["steps_per_execution"].as_u64().unwrap_or(1).max(1) as usize,
-            steps: None,
+            ..Compile::without_optimizer()
         })
     }
 

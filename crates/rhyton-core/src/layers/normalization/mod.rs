@@ -11,7 +11,7 @@ use rhyton_ir::Shape;
 
 use super::{Base, LayerClass, make, size_of};
 use crate::error::Result;
-use crate::ops::Axes;
+use crate::ops::{self, Axes};
 
 pub use batch_normalization::BatchNormalization;
 pub use group_normalization::GroupNormalization;
@@ -30,11 +30,16 @@ pub(crate) const CLASSES: &[LayerClass] = &[
     LayerClass { name: "SpectralNormalization", from_config: make::<SpectralNormalization> },
 ];
 
-/// The sizes of `axes` of `shape`, ascending by axis.
+/// The sizes of `axes` of `shape`, ascending by the axes as they are given: negative ones first, as in Keras, which then reads the
+/// weights in the order of the axes of the input.
 fn sizes_along(shape: &Shape, axes: &Axes, layer: &str) -> Result<Vec<usize>> {
-    let mut resolved = axes.resolve(shape.rank())?;
-    resolved.sort_unstable();
-    resolved.into_iter().map(|axis| size_of(shape, axis, layer)).collect()
+    let resolved = axes.resolve(shape.rank())?;
+    let Axes::Many(given) = axes else {
+        return resolved.into_iter().map(|axis| size_of(shape, axis, layer)).collect();
+    };
+    let mut given = given.clone();
+    given.sort_unstable();
+    given.into_iter().map(|axis| size_of(shape, ops::axis(axis, shape.rank())?, layer)).collect()
 }
 
 /// The axes as a layer writes them: as given until it is built, then as an ascending list.
