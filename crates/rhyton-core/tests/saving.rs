@@ -235,7 +235,7 @@ fn whether_a_stack_trains_is_said_by_its_layers_when_it_is_read() {
 #[test]
 fn arrays_of_numpy_among_the_arguments_of_operations_are_read() {
     let x = Input::new([4]);
-    let y = ops::take(&x.symbol(), &Tensor::new([2], vec![2i32, 0]), Some(1));
+    let y = ops::take(&x.symbol(), Tensor::new([2], vec![2i32, 0]), Some(1));
     let json = Model::new(&x, &y).unwrap().to_json().to_string();
     assert!(json.contains("__tensor__"), "{json}");
     let numpy = serde_json::from_str(&json.replace("__tensor__", "__numpy__")).unwrap();

@@ -157,7 +157,7 @@ fn between(ordered: &Tensor, exact: &Tensor, last: &Tensor, method: &str) -> Res
     let axis = ordered.rank() - 1;
     let at = |place: Tensor| -> Result<Tensor> {
         // The place before the first is that of a line without elements.
-        let place = ops::maximum(&ops::minimum(&place, last), 0.0).cast(DType::I32);
+        let place = ops::maximum(ops::minimum(&place, last), 0.0).cast(DType::I32);
         if place.check()?.rank() == 0 {
             return taken(ordered, &place, axis);
         }
