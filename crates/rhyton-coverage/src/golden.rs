@@ -5,11 +5,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The names of all classes and functions in the JSON files of a folder, folder by folder: `layers/Dense`, `ops/relu`.
+/// The names of all classes and functions in the JSON files of a folder, folder by folder: `layers/Dense`, `ops/relu`. Layers on
+/// images, which have a folder of their own, are layers.
 pub fn classes(fixtures: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for folder in std::fs::read_dir(fixtures).into_iter().flatten().flatten() {
         let name = folder.file_name().to_string_lossy().into_owned();
+        let name = match name.as_str() {
+            "image_layers" => "layers".to_owned(),
+            "op_functions" => "ops".to_owned(),
+            _ => name,
+        };
         for file in std::fs::read_dir(folder.path()).into_iter().flatten().flatten() {
             let path = file.path();
             if path.extension().is_none_or(|e| e != "json") {
@@ -32,7 +38,8 @@ fn collect(value: &Value, names: &mut BTreeSet<String>) {
             for (key, value) in items {
                 match value {
                     Value::String(name) if matches!(key.as_str(), "class_name" | "function" | "written" | "name") => {
-                        names.insert(name.clone());
+                        // Of `image.resize`, the function.
+                        names.insert(name.rsplit('.').next().unwrap_or(name).to_owned());
                     }
                     value => collect(value, names),
                 }

@@ -114,6 +114,9 @@ impl<'s> Report<'s> {
                     by_reason.entry(absence.reason).or_default().push(path);
                 }
             }
+            if by_reason.is_empty() {
+                continue;
+            }
             line(format!("\n## {title}"));
             for (reason, paths) in by_reason {
                 let mut names = String::new();

@@ -277,8 +277,8 @@ fn trained_weights(base: &Base, children: Children) -> Vec<Variable> {
     if !base.trainable() {
         return Vec::new();
     }
-    let own = base.own_weights().into_iter().filter(Variable::trainable);
-    own.chain(children.iter().flat_map(|(_, layer)| layer.trainable_weights())).collect()
+    // Of inner layers only the weights are asked, as in Keras: a layer that is frozen freezes what it has at that time.
+    all_weights(base, children).into_iter().filter(Variable::trainable).collect()
 }
 
 fn without(variables: Vec<Variable>, others: Vec<Variable>) -> Vec<Variable> {

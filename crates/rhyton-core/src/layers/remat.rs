@@ -154,8 +154,7 @@ fn rematerialized(layer: &LayerRef, args: &Args, cx: &mut Context) -> Result<Nes
     let results = ops::remat(
         |inputs| {
             let mut inputs = inputs.iter();
-            let given = |t: &Tensor| inputs.next().map_or_else(|| t.clone(), |p| p.with_mask(t.mask().cloned()));
-            let mut given = given;
+            let mut given = |t: &Tensor| inputs.next().map_or_else(|| t.clone(), |p| p.with_mask(t.mask().cloned()));
             let args = args.map(&mut |t| Ok(given(t)))?;
             // What the layer assigns is a result of the operation, which is assigned around it.
             let (outputs, trace) = Trace::record_within(|| layer.forward(&args, cx));

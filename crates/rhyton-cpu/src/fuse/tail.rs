@@ -76,8 +76,7 @@ impl Tail {
         let mut tail =
             Tail { slot: store.slot, steps: Vec::new(), bias: None, period: program.dims[program.dims.len() - 1] };
         // The value that the steps so far have made: the first is what lies where the result goes.
-        let made = (0..loads).find(|&v| dense(v) == Some(store.slot))?;
-        let mut made = made;
+        let mut made = (0..loads).find(|&v| dense(v) == Some(store.slot))?;
         let mut gate = None;
         for (i, instr) in program.instrs.iter().enumerate() {
             let value = loads + splats + i;

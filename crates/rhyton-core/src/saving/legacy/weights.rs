@@ -117,22 +117,19 @@ pub(in crate::saving) fn load(
     skip_mismatch: bool,
 ) -> Result<Vec<String>> {
     let wrap = |e| format_error(path, e);
-    let mut loaded = Vec::new();
-    let mut skipped = Vec::new();
+    let mut reading = Reading::new(path, skip_mismatch);
     let saved = names(group, "layer_names", path)?;
     let layers = model.layers();
     for (layer, name) in pairs(&layers, saved, group, path, by)? {
         let place = group.group(&name).map_err(wrap)?;
-        let weights = weights_of(layer.as_ref());
-        read(&weights, &place, path, &describe(layer.as_ref()), skip_mismatch, &mut loaded, &mut skipped)?;
+        reading.read(&weights_of(layer.as_ref()), &place, &describe(layer.as_ref()))?;
     }
     if group.kind(TOP_LEVEL).map_err(wrap)?.is_some() {
         let place = group.group(TOP_LEVEL).map_err(wrap)?;
-        let described = format!("model {}", model.name());
-        read(&top_level(model), &place, path, &described, skip_mismatch, &mut loaded, &mut skipped)?;
+        reading.read(&top_level(model), &place, &format!("model {}", model.name()))?;
     }
-    assign(loaded)?;
-    Ok(skipped)
+    assign(reading.loaded)?;
+    Ok(reading.skipped)
 }
 
 /// Which layer takes the weights of which group.
@@ -178,9 +175,9 @@ pub(super) fn load_optimizer(variables: &[Variable], group: &Group, path: &Path,
             places = by_weight(places);
         }
     }
-    let mut loaded = Vec::new();
-    read_places(&variables, places, group, path, described, false, &mut loaded, &mut Vec::new())?;
-    assign(loaded)
+    let mut reading = Reading::new(path, false);
+    reading.read_places(&variables, &places, group, described)?;
+    assign(reading.loaded)
 }
 
 /// Whether the slots of the first weight follow each other: they end in words of their own (`momentum`, `velocity`).
@@ -207,52 +204,52 @@ fn by_weight(places: Vec<String>) -> Vec<String> {
     places
 }
 
-/// Reads the values of `variables` in order.
-fn read(
-    variables: &[Variable],
-    group: &Group,
-    path: &Path,
-    described: &str,
+/// What is read from a group, before any of it is set.
+struct Reading<'a> {
+    path: &'a Path,
+    /// Whether what does not fit is listed and left as it is, rather than an error.
     skip_mismatch: bool,
-    loaded: &mut Vec<(Variable, Array)>,
-    skipped: &mut Vec<String>,
-) -> Result<()> {
-    let places = names(group, "weight_names", path)?;
-    read_places(variables, places, group, path, described, skip_mismatch, loaded, skipped)
+    loaded: Vec<(Variable, Array)>,
+    skipped: Vec<String>,
 }
 
-/// [`read`] from `places` within the group.
-#[allow(clippy::too_many_arguments, reason = "what is being read, from where, and what became of it")]
-fn read_places(
-    variables: &[Variable],
-    places: Vec<String>,
-    group: &Group,
-    path: &Path,
-    described: &str,
-    skip_mismatch: bool,
-    loaded: &mut Vec<(Variable, Array)>,
-    skipped: &mut Vec<String>,
-) -> Result<()> {
-    if places.len() != variables.len() {
-        let error = Error::content(
-            format!("{}, /{}", path.display(), group.path()),
-            format!("{described} has {} variables but the file holds {}", variables.len(), places.len()),
-            "load the weights of a model with the same layers",
-        );
-        if !skip_mismatch {
+impl<'a> Reading<'a> {
+    fn new(path: &'a Path, skip_mismatch: bool) -> Reading<'a> {
+        Reading { path, skip_mismatch, loaded: Vec::new(), skipped: Vec::new() }
+    }
+
+    /// Reads the values of `variables`, in the order that the group lists.
+    fn read(&mut self, variables: &[Variable], group: &Group, described: &str) -> Result<()> {
+        let places = names(group, "weight_names", self.path)?;
+        self.read_places(variables, &places, group, described)
+    }
+
+    /// Reads the values of `variables` from `places` within the group.
+    fn read_places(&mut self, variables: &[Variable], places: &[String], group: &Group, described: &str) -> Result<()> {
+        let at = format!("{}, /{}", self.path.display(), group.path());
+        if places.len() != variables.len() {
+            let error = Error::content(
+                at,
+                format!("{described} has {} variables but the file holds {}", variables.len(), places.len()),
+                "load the weights of a model with the same layers",
+            );
+            return self.skip_or_fail(described, error);
+        }
+        for (variable, place) in variables.iter().zip(places) {
+            let array = group.dataset(place).and_then(|d| d.array()).map_err(|e| format_error(self.path, e))?;
+            match check_shape(variable, &array, &format!("{at}/{place}")) {
+                Ok(()) => self.loaded.push((variable.clone(), array)),
+                Err(error) => self.skip_or_fail(&variable.describe(), error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_or_fail(&mut self, described: &str, error: Error) -> Result<()> {
+        if !self.skip_mismatch {
             return Err(error);
         }
-        skipped.push(format!("{described}: {error}"));
-        return Ok(());
+        self.skipped.push(format!("{described}: {error}"));
+        Ok(())
     }
-    for (variable, place) in variables.iter().zip(places) {
-        let array = group.dataset(&place).and_then(|d| d.array()).map_err(|e| format_error(path, e))?;
-        let at = format!("{}, /{}/{place}", path.display(), group.path());
-        match check_shape(variable, &array, &at) {
-            Ok(()) => loaded.push((variable.clone(), array)),
-            Err(error) if skip_mismatch => skipped.push(format!("{}: {error}", variable.describe())),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

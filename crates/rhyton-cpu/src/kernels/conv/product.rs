@@ -19,6 +19,7 @@ pub(super) struct Product {
     kernel_rows: Axis,
     kernel_cols: Axis,
     kernel_offset: isize,
+    /// Where the first position's first tap lies, if none lies outside the images: then there is no space to keep track of.
     image_offset: isize,
     space: Space,
     group: BatchDim,
@@ -48,6 +49,14 @@ impl Product {
             steps[d] = step as i32;
             Dim { size, stride: 0, steps }
         };
+        let origin: [isize; 3] = std::array::from_fn(|d| phase[d].at as isize);
+        let strides = g.lhs_strides.spatial;
+        let (image_offset, space) = if inside {
+            ((0..3).map(|d| origin[d] * strides[d]).sum(), Space::NONE)
+        } else {
+            let extent = g.image.map(|size| size as i32);
+            (0, Space { origin: origin.map(|at| at as i32), extent, strides })
+        };
         // Output positions: strides in the result and in the images.
         let mut rows = vec![(g.out_strides.batch, Dim::plain(batch, g.lhs_strides.batch))];
         // Taps and input features: strides in the images and in the kernel.
@@ -65,9 +74,9 @@ impl Product {
             let move_by = phase[d].tap_step as isize * g.lhs_strides.spatial[d];
             cols.push((move_by, moves(tap.count, d, phase[d].tap_step), rhs_stride * tap.step as isize));
         }
-        let mut pixel_rows = rows[1..].to_vec();
+        let mut inner = rows[1..].to_vec();
         rows.sort_by_key(|&(stride, dim)| (dim.size == 1, -stride));
-        pixel_rows.sort_by_key(|&(stride, _)| -stride);
+        inner.sort_by_key(|&(stride, _)| -stride);
         cols.sort_by_key(|&(stride, dim, _)| (dim.size == 1, -stride));
         let taps = |f: &dyn Fn(&(isize, Dim, isize)) -> Dim| Axis::new(&cols.iter().map(f).collect::<Vec<_>>());
         let group = if g.feature_groups > 1 {
@@ -79,7 +88,6 @@ impl Product {
         let in_result = |rows: &[(isize, Dim)]| {
             Axis::new(&rows.iter().map(|&(stride, dim)| Dim::plain(dim.size, stride)).collect::<Vec<_>>())
         };
-        let inner: Vec<_> = pixel_rows.into_iter().filter(|&(_, dim)| dim.size != 1).collect();
         let pixels = in_result(&inner);
         let transposed = (g.out_strides.feature != 1 && oc > 1 && pixels.uniform_stride() == Some(1))
             .then(|| (in_images(&inner), pixels.len()));
@@ -88,20 +96,8 @@ impl Product {
             kernel_rows: taps(&|&(_, dim, stride)| Dim::plain(dim.size, stride)),
             kernel_cols: Axis::plain(oc, g.rhs_strides.batch),
             kernel_offset,
-            image_offset: if inside {
-                (0..3).map(|d| phase[d].at as isize * g.lhs_strides.spatial[d]).sum()
-            } else {
-                0
-            },
-            space: if inside {
-                Space::NONE
-            } else {
-                Space {
-                    origin: std::array::from_fn(|d| phase[d].at as i32),
-                    extent: std::array::from_fn(|d| g.image[d] as i32),
-                    strides: g.lhs_strides.spatial,
-                }
-            },
+            image_offset,
+            space,
             group: BatchDim {
                 size: groups,
                 a: group,

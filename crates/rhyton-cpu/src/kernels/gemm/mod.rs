@@ -39,10 +39,11 @@ use crate::isa::Isa;
 use crate::kernels::conv::{channelwise, winograd};
 
 /// Most steps of K between two visits to C, which cost some 48 loads and stores for 24 multiplications a step. A panel of B
-/// of 64 columns is then 64 KiB: it streams from the second-level cache, once for each group of rows.
+/// of 64 columns is then 64 KiB: it streams from the second-level cache, once for each group of rows. 256 was 3 to 5% faster
+/// than 160 on a Zen 4; on an Ice Lake 320 was as fast.
 pub(crate) const BLOCK_K: usize = 256;
-/// The same where the rows of A are read by columns (gradients of kernels), from a copy that is to stay in the first-level
-/// cache: longer blocks were 10% slower.
+/// The same where A is read by columns (gradients of kernels), from a copy that is to stay in the first-level cache beside
+/// the panel: blocks of 320 were 10% slower.
 pub(crate) const BLOCK_K_COLUMNS: usize = 160;
 
 /// The element types that are multiplied: `f32` and `f64`.
