@@ -14,6 +14,7 @@ use rhyton::random;
 pub use profile::{KernelTime, Profile};
 
 /// A model to train on random data, or to apply to it.
+#[derive(Clone, Copy)]
 pub struct Workload {
     /// The name, as the peers' scripts have it.
     pub name: &'static str,
@@ -94,6 +95,12 @@ impl Workload {
     /// The workload named `name`.
     pub fn find(name: &str) -> Option<&'static Workload> {
         WORKLOADS.iter().find(|w| w.name == name)
+    }
+
+    /// The same with another batch size.
+    #[must_use]
+    pub fn with_batch(self, batch: usize) -> Workload {
+        Workload { batch, ..self }
     }
 
     /// The model, compiled if it trains, and its data.

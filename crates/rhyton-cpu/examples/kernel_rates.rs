@@ -130,17 +130,17 @@ impl Bench {
             let mut out = vec![0f32; geometry.out_len()];
             let size = format!("{name} {what} {n}x{hw}x{hw}x{ic} {k}x{k} {oc}");
             self.report(&size, flops, || {
-                convolution(&self.pool, self.isa, &geometry, x[..].into(), w[..].into(), &mut out, None);
+                convolution(&self.pool, self.isa, &geometry, &x, &w, &mut out, None);
             });
             let plan = ConvPlan::new(&geometry);
-            if let Some(len) = plan.packed::<f32>(true).filter(|_| what == "forward") {
+            if let Some(len) = plan.packed::<f32>().filter(|_| what == "forward") {
                 let mut memory = vec![0f32; len];
-                plan.pack(&self.pool, self.isa, w[..].into(), &mut memory);
+                plan.pack(&self.pool, self.isa, &w, &mut memory);
                 let (data, len) = (out.as_mut_ptr(), out.len());
                 self.report(&format!("{size} packed"), flops, || {
                     let kernel = Kernel::Packed(&memory[..]);
                     // SAFETY: the result is this loop's alone.
-                    unsafe { plan.run(&self.pool, self.isa, x[..].into(), kernel, data, len, None) };
+                    unsafe { plan.run(&self.pool, self.isa, &x, kernel, data, len, None) };
                 });
             }
         };

@@ -56,14 +56,7 @@ impl Isa {
                 is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
             }
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => {
-                Isa::Avx2.is_available()
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512cd")
-            }
+            Isa::Avx512 => has_avx512(),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[cfg(target_arch = "x86_64")]
@@ -73,6 +66,20 @@ impl Isa {
             #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
             Isa::Neon => false,
         }
+    }
+
+    /// Whether the machine multiplies pairs of bf16 numbers and adds them to an f32 in one instruction: AVX512-BF16.
+    #[inline]
+    pub fn has_bf16_pairs(self) -> bool {
+        self == Isa::Avx512 && Isa::machine_has_bf16_pairs()
+    }
+
+    /// [`Isa::has_bf16_pairs`] of the best that the machine has.
+    pub fn machine_has_bf16_pairs() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
     }
 
     /// The name that `RHYTON_ISA` takes.
@@ -97,6 +104,21 @@ impl Isa {
         let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
         Err(IsaError::Unavailable(isa, names.join(", ")))
     }
+}
+
+/// Looked up once: kernels ask at every call.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_avx512() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        Isa::Avx2.is_available()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512cd")
+    })
 }
 
 impl fmt::Display for Isa {

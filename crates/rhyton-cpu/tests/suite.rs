@@ -263,6 +263,69 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
     }
 }
 
+/// Products and convolutions of which some take their operands two numbers at a time, as they lie or interleaved.
+#[test]
+fn contractions_of_16_bit_floats_run_as_they_are_interpreted() {
+    let backends = backends();
+    let numbers = |shape: &[usize]| {
+        let n = shape.iter().product::<usize>();
+        Array::new(shape, (0..n).map(|i| ((i * 11) % 17) as f64 * 0.125 - 1.0).collect::<Vec<f64>>())
+    };
+    let dot = |lhs: usize, rhs: usize, batch: &[usize]| DotGeneral {
+        lhs_batch: batch.to_vec(),
+        rhs_batch: batch.to_vec(),
+        lhs_contract: vec![lhs],
+        rhs_contract: vec![rhs],
+    };
+    let forward = Convolution {
+        dims: ConvDims::channels_last(2),
+        strides: vec![1, 1],
+        padding: vec![(1, 1), (1, 1)],
+        lhs_dilation: vec![1, 1],
+        rhs_dilation: vec![1, 1],
+        feature_groups: 1,
+        batch_groups: 1,
+    };
+    let strided = Convolution { strides: vec![2, 2], padding: vec![(0, 1), (0, 1)], ..forward.clone() };
+    let groups = Convolution { feature_groups: 2, ..forward.clone() };
+    let dilated = Convolution { lhs_dilation: vec![2, 2], ..forward.clone() };
+    // The gradient of a kernel: images are summed over.
+    let over_images = Convolution {
+        dims: ConvDims { lhs_batch: 3, lhs_feature: 0, rhs_input: 0, rhs_spatial: vec![1, 2], ..forward.dims.clone() },
+        ..forward.clone()
+    };
+    let samples = [
+        Sample::new(dot(1, 0, &[]), [numbers(&[70, 34]), numbers(&[34, 80])]),
+        Sample::new(dot(1, 1, &[]), [numbers(&[70, 34]), numbers(&[20, 34])]),
+        Sample::new(dot(0, 0, &[]), [numbers(&[600, 40]), numbers(&[600, 24])]),
+        Sample::new(dot(0, 1, &[]), [numbers(&[4100, 20]), numbers(&[17, 4100])]),
+        Sample::new(dot(1, 0, &[]), [numbers(&[70, 33]), numbers(&[33, 80])]),
+        Sample::new(dot(2, 2, &[0]), [numbers(&[3, 20, 16]), numbers(&[3, 33, 16])]),
+        Sample::new(dot(2, 1, &[0]), [numbers(&[3, 20, 16]), numbers(&[3, 16, 33])]),
+        Sample::new(forward.clone(), [numbers(&[2, 9, 7, 6]), numbers(&[3, 3, 6, 20])]),
+        Sample::new(forward.clone(), [numbers(&[2, 9, 7, 3]), numbers(&[3, 3, 3, 20])]),
+        Sample::new(strided, [numbers(&[2, 9, 7, 6]), numbers(&[3, 3, 6, 17])]),
+        Sample::new(groups, [numbers(&[2, 9, 7, 8]), numbers(&[3, 3, 4, 36])]),
+        Sample::new(dilated, [numbers(&[2, 5, 4, 6]), numbers(&[3, 3, 6, 20])]),
+        Sample::new(over_images, [numbers(&[4, 9, 7, 5]), numbers(&[4, 9, 7, 20])]),
+    ];
+    for (i, sample) in samples.iter().enumerate() {
+        for dtype in [DType::BF16, DType::F16] {
+            let sample = converted(sample, dtype).expect("floats");
+            for constant in [false, true] {
+                let inputs: &[Array] = if constant { &[] } else { &sample.inputs };
+                check(&backends, &graph_of(&sample, constant), inputs, &format!("contraction {i} of {dtype}"));
+            }
+            let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
+            let rank = sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank();
+            for follows in [Follows::TwoActivations, Follows::Clamp, Follows::Residual] {
+                let (graph, inputs) = with_epilogue(&sample, rank - 1, follows);
+                check(&backends, &graph, &inputs, &format!("contraction {i} of {dtype}, {follows:?}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn operands_of_many_tasks_run_as_they_are_interpreted() {
     let numbers = |dtype: DType, shape: &[usize]| {

@@ -3,6 +3,8 @@
 //! The kernels are generic over [`Simd`] and `#[inline(always)]`; what calls them is a `#[target_feature]` function, so
 //! that the intrinsics become instructions. Other kernels are plain loops that the compiler vectorises.
 
+use super::gemm::Pair;
+
 /// Vectors of `LANES` elements.
 ///
 /// # Safety
@@ -143,7 +145,7 @@ macro_rules! intrinsics {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::Simd;
+    use super::{Pair, Simd};
 
     intrinsics! {
         /// AVX-512, `f32`.
@@ -154,6 +156,53 @@ mod x86 {
         /// AVX-512, `f64`.
         Avx512F64, f64, __m512d, 8, _mm512_setzero_pd(), _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
         _mm512_add_pd, _mm512_fmadd_pd
+    }
+
+    /// AVX512-BF16: [`Pair`]s, whose products are added up in `f32`.
+    #[derive(Clone, Copy)]
+    pub struct Avx512Pairs;
+
+    // SAFETY: the caller of a method vouches for the instruction set.
+    unsafe impl Simd for Avx512Pairs {
+        type T = Pair;
+        type V = __m512;
+        const LANES: usize = 16;
+        #[inline(always)]
+        unsafe fn zero() -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_setzero_ps() }
+        }
+        #[inline(always)]
+        unsafe fn splat(x: Pair) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(x.bits().cast_signed())) }
+        }
+        #[inline(always)]
+        unsafe fn load(p: *const Pair) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_loadu_ps(p.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn store(p: *mut Pair, v: __m512) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_storeu_ps(p.cast(), v) }
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: the caller's promise; the types differ in what the bits are said to be.
+            unsafe {
+                _mm512_dpbf16_ps(
+                    c,
+                    std::mem::transmute::<__m512, __m512bh>(a),
+                    std::mem::transmute::<__m512, __m512bh>(b),
+                )
+            }
+        }
     }
     intrinsics! {
         /// AVX2 and FMA, `f32`.
@@ -168,6 +217,43 @@ mod x86 {
 }
 #[cfg(target_arch = "x86_64")]
 pub use x86::*;
+
+/// Four pairs of bf16 numbers, without any intrinsics.
+#[derive(Clone, Copy)]
+pub struct PlainPairs;
+
+// SAFETY: no instruction set is needed.
+unsafe impl Simd for PlainPairs {
+    type T = Pair;
+    type V = [Pair; 4];
+    const LANES: usize = 4;
+    #[inline(always)]
+    unsafe fn zero() -> [Pair; 4] {
+        [Pair::default(); 4]
+    }
+    #[inline(always)]
+    unsafe fn splat(x: Pair) -> [Pair; 4] {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const Pair) -> [Pair; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<[Pair; 4]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut Pair, v: [Pair; 4]) {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<[Pair; 4]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: [Pair; 4], b: [Pair; 4]) -> [Pair; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: [Pair; 4], b: [Pair; 4], c: [Pair; 4]) -> [Pair; 4] {
+        std::array::from_fn(|i| a[i].dot_add(b[i], c[i]))
+    }
+}
 
 #[cfg(target_arch = "aarch64")]
 mod arm {

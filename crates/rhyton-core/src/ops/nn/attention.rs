@@ -68,9 +68,9 @@ fn compute(
         let what = format!("query {}, key {}, value {}", query.ty(), key.ty(), value.ty());
         return wrong(what, "give floats of shape (batch, length, heads, dim)");
     }
-    // Half precision: scores in float32, as Keras has them.
+    // Half precision: products of it, but the softmax of scores in float32, as Keras has them.
     let wide = promote(dtype, DType::F32);
-    let [query, mut key, mut value] = [query, key, value].map(|t| t.cast(dtype).cast(wide));
+    let [query, mut key, mut value] = [query, key, value].map(|t| t.cast(dtype));
     if let (Some(q), Some(k)) = (query.dim(2).known(), key.dim(2).known())
         && q != k
     {
@@ -111,9 +111,9 @@ fn compute(
     let mut output = composite(kind, &[Some(&query), Some(&key), Some(&value), bias.as_ref()], &scores)?;
     if let Some(sees_any) = sees_any {
         // Equal scores, whatever query and key are: these get no gradient, unlike through a score that is offset.
-        output = ops::r#where(&sees_any, &output, ops::mean(&value, 1, true));
+        output = ops::r#where(&sees_any, &output, ops::mean(&value.cast(wide), 1, true).cast(dtype));
     }
-    Ok(output.check()?.cast(dtype))
+    output.check().cloned()
 }
 
 /// Whether a query sees a key at all: `(batch, target, heads, 1)`, or 1 where the mask is the same for all.
@@ -148,6 +148,8 @@ fn composite(kind: CompositeKind, operands: &[Option<&Tensor>], scores: &Shape) 
     };
     // (batch, heads, target, source)
     let raw = b.dot_general(dims([0, 2], 3, [0, 2], 3), v[0], v[1]);
+    let dtype = b.ty(raw).dtype;
+    let raw = b.convert(raw, promote(dtype, DType::F32));
     let mut logits = b.scale(raw, scale);
     if let Some(&bias) = v.get(3) {
         let everywhere = b.broadcast(bias, scores.clone(), &[0, 1, 2, 3]);
@@ -163,6 +165,7 @@ fn composite(kind: CompositeKind, operands: &[Option<&Tensor>], scores: &Shape) 
     }
     // A composite of its own, for its gradient, which needs the weights alone.
     let weights = b.push(over_last(&CompositeKind::Softmax, &b.ty(logits))?, &[logits]);
+    let weights = b.convert(weights, dtype);
     // (batch, heads, target, dim)
     let mixed = b.dot_general(dims([0, 1], 3, [0, 2], 1), weights, v[2]);
     let out = b.transpose(mixed, &[0, 2, 1, 3]);

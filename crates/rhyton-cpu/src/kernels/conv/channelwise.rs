@@ -18,6 +18,8 @@ use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, Simd};
 use super::{ConvGeometry, ConvStrides, Phase};
 use crate::isa::Isa;
+use std::ops::Mul;
+
 use crate::kernels::gemm::{Epilogue, Real, Shared, Tile};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -77,7 +79,7 @@ unsafe fn vectors<S: Simd, const NV: usize>(
 /// # Safety
 /// As [`Sum`].
 #[inline(always)]
-unsafe fn sum<S: Simd<T: Real>>(
+unsafe fn sum<S: Simd<T: Real + Mul<Output = S::T>>>(
     taps: &[Taps<S::T>],
     steps: (isize, isize),
     channels: usize,
@@ -159,7 +161,12 @@ unsafe fn block<S: Simd, const NV: usize>(taps: &[Taps<S::T>], steps: RowSteps, 
 /// # Safety
 /// As [`Together`].
 #[inline(always)]
-unsafe fn together<S: Simd<T: Real>>(taps: &[Taps<S::T>], steps: RowSteps, channels: usize, out: *mut S::T) {
+unsafe fn together<S: Simd<T: Real + Mul<Output = S::T>>>(
+    taps: &[Taps<S::T>],
+    steps: RowSteps,
+    channels: usize,
+    out: *mut S::T,
+) {
     let mut first = 0;
     // SAFETY: the caller's promise.
     unsafe {
@@ -307,7 +314,7 @@ impl Channels {
     pub(crate) unsafe fn run<T: Real>(
         &self,
         pool: &Pool,
-        isa: Isa,
+        kernels: &Kernels<T>,
         lhs: &[T],
         rhs: &[T],
         out: *mut T,
@@ -315,7 +322,6 @@ impl Channels {
         epilogue: Option<Epilogue<'_, T>>,
     ) {
         self.check(lhs.len(), rhs.len(), out_len);
-        let kernels = T::channelwise(isa);
         let [z, y, x] = self.phase.map(|phase| phase.out.count);
         let rows = self.batch * z * y;
         let taps: usize = self.phase[..2].iter().map(|phase| phase.tap.count).product();

@@ -21,7 +21,7 @@ pub(crate) mod winograd;
 use rhyton_ir::op::Convolution;
 
 use crate::isa::Isa;
-use crate::kernels::gemm::{Elements, Epilogue, Real};
+use crate::kernels::gemm::{Epilogue, Real};
 use crate::pool::Pool;
 use channelwise::Channels;
 use product::Product;
@@ -199,7 +199,7 @@ fn gcd(a: usize, b: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub enum Kernel<'a, T> {
     /// As it is.
-    Elements(Elements<'a, T>),
+    Elements(&'a [T]),
     /// What [`ConvPlan::pack`] has made of it.
     Packed(&'a [T]),
 }
@@ -211,7 +211,7 @@ pub struct ConvPlan {
     phases: Vec<PhaseKernel>,
 }
 
-/// A phase as a matrix product, and in the other ways in which it can be computed if it is not of 16-bit floats.
+/// A phase as a matrix product, and in the other ways in which it can be computed if there are kernels of its elements' type.
 #[derive(Clone, Copy, Debug)]
 struct PhaseKernel {
     product: Product,
@@ -247,12 +247,15 @@ impl ConvPlan {
         &self.geometry
     }
 
-    /// The elements that [`ConvPlan::pack`] needs at most, for operands of type `T` if `native`, else of 16-bit floats;
-    /// `None` if the kernel is read as it is.
-    pub fn packed<T: Real>(&self, native: bool) -> Option<usize> {
+    /// The elements that [`ConvPlan::pack`] needs at most, for operands of type `T`; `None` if the kernel is read as it is.
+    pub fn packed<T: Real>(&self) -> Option<usize> {
         match &self.phases[..] {
-            [PhaseKernel { winograd: Some(winograd), .. }] if native && T::HAS_WINOGRAD => Some(winograd.packed()),
-            [PhaseKernel { product, channels: None, .. }] if self.geometry.lhs_dilation == [1; 3] => product.packed(),
+            [PhaseKernel { winograd: Some(winograd), .. }] if T::HAS_WINOGRAD => Some(winograd.packed()),
+            [PhaseKernel { product, channels, .. }]
+                if self.geometry.lhs_dilation == [1; 3] && (channels.is_none() || !T::HAS_CHANNELWISE) =>
+            {
+                product.packed()
+            }
             _ => None,
         }
     }
@@ -261,17 +264,18 @@ impl ConvPlan {
     ///
     /// # Panics
     /// If [`ConvPlan::packed`] gives none or more elements than `memory` has, or the machine lacks `isa`.
-    pub fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: Elements<'_, T>, memory: &mut [T]) {
-        let native = matches!(rhs, Elements::Native(_));
-        let enough = self.packed::<T>(native).is_some_and(|len| len <= memory.len());
+    pub fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: &[T], memory: &mut [T]) {
+        let enough = self.packed::<T>().is_some_and(|len| len <= memory.len());
         assert!(enough, "the convolution reads its kernel as it is");
         match self.phases[0].winograd.zip(T::winograd(isa)) {
-            Some((winograd, transforms)) if native => winograd.pack(pool, isa, &transforms, rhs, memory),
-            _ => self.phases[0].product.pack(pool, isa, rhs, memory),
+            Some((winograd, transforms)) => winograd.pack(pool, isa, &transforms, rhs, memory),
+            None => self.phases[0].product.pack(pool, isa, rhs, memory),
         }
     }
 
     /// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
+    ///
+    /// With a null `out`, for operands of [`Pair`](crate::kernels::gemm::Pair)s, the result is not kept.
     ///
     /// The rows of a [`Tile`](crate::kernels::gemm::Tile) are output positions in the order of their strides, of one
     /// phase (see the module): use its offsets. A batch of it is a group.
@@ -286,7 +290,7 @@ impl ConvPlan {
         &self,
         pool: &Pool,
         isa: Isa,
-        lhs: Elements<'_, T>,
+        lhs: &[T],
         rhs: Kernel<'_, T>,
         out: *mut T,
         out_len: usize,
@@ -296,10 +300,10 @@ impl ConvPlan {
             let winograd = phase.winograd.as_ref().zip(T::winograd(isa));
             // SAFETY: the caller's promise.
             unsafe {
-                match (lhs, rhs) {
-                    (Elements::Native(lhs), Kernel::Elements(Elements::Native(rhs))) => {
-                        if let Some(channels) = &phase.channels {
-                            channels.run(pool, isa, lhs, rhs, out, out_len, epilogue);
+                match rhs {
+                    Kernel::Elements(rhs) => {
+                        if let Some((channels, kernels)) = phase.channels.as_ref().zip(T::channelwise(isa)) {
+                            channels.run(pool, &kernels, lhs, rhs, out, out_len, epilogue);
                             continue;
                         }
                         if let Some((winograd, transforms)) = winograd.filter(|w| w.0.unpacked) {
@@ -307,13 +311,12 @@ impl ConvPlan {
                             continue;
                         }
                     }
-                    (Elements::Native(lhs), Kernel::Packed(packed)) => {
+                    Kernel::Packed(packed) => {
                         if let Some((winograd, transforms)) = winograd {
                             winograd.run(pool, isa, &transforms, lhs, packed, out, out_len, epilogue);
                             continue;
                         }
                     }
-                    _ => {}
                 }
                 phase.product.run(pool, isa, lhs, rhs, out, out_len, epilogue);
             }
@@ -329,8 +332,8 @@ pub fn convolution<T: Real>(
     pool: &Pool,
     isa: Isa,
     geometry: &ConvGeometry,
-    lhs: Elements<'_, T>,
-    rhs: Elements<'_, T>,
+    lhs: &[T],
+    rhs: &[T],
     out: &mut [T],
     epilogue: Option<Epilogue<'_, T>>,
 ) {

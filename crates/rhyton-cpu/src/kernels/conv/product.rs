@@ -114,12 +114,12 @@ impl Product {
         }
     }
 
-    fn image<'a, T>(&self, lhs: Elements<'a, T>, rows: Axis) -> View<'a, T> {
-        View::new(lhs, self.image_offset, rows, self.image_cols, self.space)
+    fn image<'a, T>(&self, lhs: &'a [T], rows: Axis) -> View<'a, T> {
+        View::new(Elements::Native(lhs), self.image_offset, rows, self.image_cols, self.space)
     }
 
-    fn kernel<'a, T>(&self, rhs: Elements<'a, T>) -> View<'a, T> {
-        View::new(rhs, self.kernel_offset, self.kernel_rows, self.kernel_cols, Space::NONE)
+    fn kernel<'a, T>(&self, rhs: &'a [T]) -> View<'a, T> {
+        View::new(Elements::Native(rhs), self.kernel_offset, self.kernel_rows, self.kernel_cols, Space::NONE)
     }
 
     fn kernel_shape(&self) -> (usize, usize) {
@@ -133,7 +133,7 @@ impl Product {
     }
 
     /// Packs the kernel.
-    pub(super) fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: Elements<'_, T>, memory: &mut [T]) {
+    pub(super) fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: &[T], memory: &mut [T]) {
         Packed::pack(pool, isa, self.kernel(rhs), (self.group.size, self.group.b), memory);
     }
 
@@ -146,7 +146,7 @@ impl Product {
         &self,
         pool: &Pool,
         isa: Isa,
-        lhs: Elements<'_, T>,
+        lhs: &[T],
         rhs: Kernel<'_, T>,
         out: *mut T,
         out_len: usize,

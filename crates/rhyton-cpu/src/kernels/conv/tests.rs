@@ -80,7 +80,7 @@ fn check(op: &Convolution, lhs_shape: &[usize], rhs_shape: &[usize]) {
                     }
                 };
                 let pool = Pool::new(threads);
-                convolution(&pool, isa, &g, lhs[..].into(), rhs[..].into(), &mut out, Some(&double));
+                convolution(&pool, isa, &g, &lhs, &rhs, &mut out, Some(&double));
                 let largest = expected.iter().map(|e| e.1).fold(0.0, f64::max);
                 for (i, &(sum, size)) in expected.iter().enumerate() {
                     let error = (f64::from(out[i]) - 2.0 * sum).abs();
@@ -241,9 +241,9 @@ fn packed_kernels_give_the_same() {
         let (lhs, rhs) = (numbers(lhs_shape.iter().product(), 1), numbers(rhs_shape.iter().product(), 2));
         let (pool, plan) = (Pool::new(2), ConvPlan::new(&g));
         for isa in Isa::available() {
-            let mut memory = vec![0.0; plan.packed::<f32>(true).unwrap()];
+            let mut memory = vec![0.0; plan.packed::<f32>().unwrap()];
             plan.pack(&pool, isa, rhs[..].into(), &mut memory);
-            let [plain, packed] = [Kernel::Elements(rhs[..].into()), Kernel::Packed(&memory[..])].map(|kernel| {
+            let [plain, packed] = [Kernel::Elements(&rhs), Kernel::Packed(&memory[..])].map(|kernel| {
                 let mut out = vec![f32::NAN; g.out_len()];
                 // SAFETY: the result is this one's alone.
                 unsafe { plan.run(&pool, isa, lhs[..].into(), kernel, out.as_mut_ptr(), out.len(), None) };

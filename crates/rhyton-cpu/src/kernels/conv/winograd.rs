@@ -357,15 +357,7 @@ impl Winograd {
     ///
     /// # Panics
     /// If the kernel is of 16-bit floats.
-    pub(super) fn pack<T: Real>(
-        &self,
-        pool: &Pool,
-        isa: Isa,
-        transforms: &Transforms<T>,
-        rhs: Elements<'_, T>,
-        memory: &mut [T],
-    ) {
-        let Elements::Native(rhs) = rhs else { panic!("16-bit kernels are multiplied as they are") };
+    pub(super) fn pack<T: Real>(&self, pool: &Pool, isa: Isa, transforms: &Transforms<T>, rhs: &[T], memory: &mut [T]) {
         let g = &self.g;
         let s = &g.rhs_strides;
         let reach = (g.in_features as isize - 1) * s.feature + (g.out_features as isize - 1) * s.batch;
@@ -503,7 +495,7 @@ impl Winograd {
     ) {
         scratch::with(|memory: &mut Whole<T>| {
             let memory = memory.0.get(self.packed());
-            self.pack(pool, isa, transforms, rhs.into(), memory);
+            self.pack(pool, isa, transforms, rhs, memory);
             // SAFETY: the caller's promise.
             unsafe { self.run(pool, isa, transforms, lhs, memory, out, out_len, epilogue) };
         });

@@ -12,6 +12,8 @@ use crate::kernels::scratch::Aligned;
 pub(super) struct Scratch<T> {
     pub(super) a: Aligned<T>,
     pub(super) b: Aligned<T>,
+    /// The block of C, if C is not kept.
+    pub(super) made: Aligned<T>,
     pub(super) rows: Vec<Run>,
     pub(super) row_runs: Vec<Run>,
     pub(super) k: Vec<Run>,
@@ -30,6 +32,7 @@ impl<T> Default for Scratch<T> {
         Scratch {
             a: Aligned::default(),
             b: Aligned::default(),
+            made: Aligned::default(),
             rows: Vec::new(),
             row_runs: Vec::new(),
             k: Vec::new(),
@@ -389,8 +392,8 @@ impl Reach {
     }
 }
 
-/// Elements from one row of a copied block to the next: not a multiple of the cache's ways.
-fn row_copy(len: usize) -> usize {
+/// Elements from one row of a block in memory of the task to the next: not a multiple of the cache's ways.
+pub(super) fn row_copy(len: usize) -> usize {
     len.next_multiple_of(16) + 16
 }
 

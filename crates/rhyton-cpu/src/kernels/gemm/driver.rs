@@ -1,6 +1,6 @@
 //! How a product is cut into tasks. What a task does is in `block`, in `split` if K is split, or in `few_rows`.
 
-use super::block::Scratch;
+use super::block::{Scratch, row_copy};
 use super::packed::{Cut, Shared, offset_of, pack_all};
 use super::view::{Axis, Elements, View};
 use super::{BLOCK_K, BLOCK_K_COLUMNS, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
@@ -52,6 +52,7 @@ pub fn gemm<T: Real>(pool: &Pool, isa: Isa, p: &Gemm<'_, T>) {
         }
     }
     check_out(&p.c, p.batch);
+    assert!(p.c.is_kept() || !p.accumulate, "gemm: there is nothing to add to");
     if n == 1
         && m > 1
         && let (Rhs::View(b), Some(stride)) = (&p.b, p.c.rows.uniform_stride())
@@ -73,6 +74,7 @@ fn transposed<T: Real>(pool: &Pool, isa: Isa, p: &Gemm<'_, T>, b: &View<'_, T>, 
             col0: tile.row0,
             cols: tile.rows,
             col_stride: 1,
+            strides: (tile.strides.1, tile.strides.0),
             ..tile
         });
     };
@@ -239,8 +241,8 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
     }
 
     fn run(&self) {
-        if let Some(rows) = self.dot_operands() {
-            return self.run_dots(rows);
+        if let Some((kernel, rows)) = self.dot_operands() {
+            return self.run_dots(kernel, rows);
         }
         scratch::with(|common: &mut Common<T>| {
             let b: *const T = match (&self.p.b, self.read_b) {
@@ -286,8 +288,18 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             scratch::with(|s: &mut Scratch<T>| {
                 let start = c.offset as isize + offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.c)), batch);
                 row_offsets(&c.rows, rows.0, rows.1, &mut s.offsets);
+                let cols = (panels.0 * self.cut.panel, (panels.1 * self.cut.panel).min(self.n));
                 s.c.clear();
-                s.c.extend(s.offsets.iter().map(|offset| c.ptr.wrapping_offset(start + offset)));
+                let made = if c.is_kept() {
+                    s.c.extend(s.offsets.iter().map(|offset| c.ptr.wrapping_offset(start + offset)));
+                    None
+                } else {
+                    let pitch = row_copy(cols.1 - cols.0);
+                    let rows = rows.1 - rows.0;
+                    let made = s.made.get(rows * pitch).as_mut_ptr();
+                    s.c.extend((0..rows).map(|row| made.wrapping_add(row * pitch).wrapping_sub(cols.0)));
+                    Some((made, pitch))
+                };
                 // SAFETY: `gemm` checked the operands; blocks of C are disjoint.
                 unsafe {
                     self.block(
@@ -297,24 +309,36 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                         rows,
                         panels,
                         (0, self.cut.blocks()),
-                        c.col_stride,
+                        if made.is_some() { 1 } else { c.col_stride },
                         self.p.accumulate,
                     );
                 }
-                let cols = (panels.0 * self.cut.panel, (panels.1 * self.cut.panel).min(self.n));
-                self.finish(batch, rows.0, cols, start, &s.offsets);
+                self.finish(batch, rows.0, cols, start, &s.offsets, made);
             });
         });
     }
 
-    /// Calls the epilogue for rows from `row0` at `offsets`, evenly spaced ones together.
-    pub(super) fn finish(&self, batch: usize, row0: usize, cols: (usize, usize), start: isize, offsets: &[isize]) {
+    /// Calls the epilogue for rows from `row0` at `offsets`, evenly spaced ones together; if C is not kept, the rows are at
+    /// `made`, that many elements apart.
+    pub(super) fn finish(
+        &self,
+        batch: usize,
+        row0: usize,
+        cols: (usize, usize),
+        start: isize,
+        offsets: &[isize],
+        made: Option<(*mut T, usize)>,
+    ) {
         let Some(epilogue) = self.p.epilogue else { return };
         let mut i = 0;
         while i < offsets.len() {
             let stride = offsets.get(i + 1).map_or(0, |next| next - offsets[i]);
             let more = offsets[i..].windows(2).take_while(|pair| pair[1] - pair[0] == stride).count();
             let offset = start + offsets[i] + cols.0 as isize * self.p.c.col_stride;
+            let (data, strides) = match made {
+                None => (self.p.c.ptr.wrapping_offset(offset), (stride, self.p.c.col_stride)),
+                Some((made, pitch)) => (made.wrapping_add(i * pitch), (pitch as isize, 1)),
+            };
             epilogue(Tile {
                 batch,
                 row0: row0 + i,
@@ -324,7 +348,8 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 offset: offset as usize,
                 row_stride: stride,
                 col_stride: self.p.c.col_stride,
-                data: self.p.c.ptr.wrapping_offset(offset),
+                data,
+                strides,
                 borrow: PhantomData,
             });
             i += more + 1;

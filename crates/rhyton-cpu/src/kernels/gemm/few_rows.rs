@@ -1,7 +1,7 @@
 //! Products of a handful of rows by a matrix that is contiguous along K: every element is a dot product.
 
 use super::block::Scratch;
-use super::dots::{COLS, ROWS};
+use super::dots::{COLS, Dots, ROWS};
 use super::driver::{Plan, row_offsets};
 use super::packed::{Shared, offset_of};
 use super::view::{Axis, Elements, Space, View};
@@ -11,12 +11,14 @@ use crate::kernels::scratch;
 /// Rows of A up to which elements are dot products, if both operands are contiguous along K.
 const DOT_ROWS: usize = 8;
 
+/// Rows that are contiguous along K: where the first starts, and elements from one to the next.
+type Stretches<T> = (*const T, isize);
+
 impl<T: Real> Plan<'_, '_, T> {
-    /// The operands as rows that are contiguous along K, if there are few rows of A: data, start and row stride of
-    /// each.
-    pub(super) fn dot_operands(&self) -> Option<[(*const T, isize); 2]> {
+    /// The kernel and the operands as rows that are contiguous along K, if there are few rows of A.
+    pub(super) fn dot_operands(&self) -> Option<(Dots<T>, [Stretches<T>; 2])> {
         let Rhs::View(b) = &self.p.b else { return None };
-        if self.m > DOT_ROWS || self.k < 16 {
+        if self.m > DOT_ROWS || self.k < 16 || !self.p.c.is_kept() {
             return None;
         }
         let operand = |view: &View<'_, T>, rows: &Axis, k: &Axis| match view.data {
@@ -25,14 +27,13 @@ impl<T: Real> Plan<'_, '_, T> {
             }
             _ => None,
         };
-        Some([operand(&self.p.a, &self.p.a.rows, &self.p.a.cols)?, operand(b, &b.cols, &b.rows)?])
+        Some((T::dots(self.isa)?, [operand(&self.p.a, &self.p.a.rows, &self.p.a.cols)?, operand(b, &b.cols, &b.rows)?]))
     }
 
-    pub(super) fn run_dots(&self, [(a, a_stride), (b, b_stride)]: [(*const T, isize); 2]) {
+    pub(super) fn run_dots(&self, kernel: Dots<T>, [(a, a_stride), (b, b_stride)]: [Stretches<T>; 2]) {
         /// Columns of a task.
         const TASK: usize = 8 * COLS;
         let (a, b) = (Shared(a.cast_mut()), Shared(b.cast_mut()));
-        let kernel = T::dots(self.isa);
         let tasks = self.n.div_ceil(TASK);
         let c = &self.p.c;
         self.each(self.batches * tasks, &|i| {
@@ -69,7 +70,7 @@ impl<T: Real> Plan<'_, '_, T> {
                         }
                     }
                 }
-                self.finish(batch, 0, (first, last), start, &s.offsets);
+                self.finish(batch, 0, (first, last), start, &s.offsets, None);
             });
         });
     }

@@ -9,10 +9,11 @@
 //! are 8 rows: more pointers than that do not fit the general registers (14 by 1 ran at half the rate). AVX2 has 16 registers: 6 by 2, as BLIS.
 
 #[cfg(target_arch = "x86_64")]
-use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
+use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64, Avx512Pairs};
 #[cfg(target_arch = "aarch64")]
 use super::super::simd::{NeonF32, NeonF64};
-use super::super::simd::{Plain, Simd};
+use super::super::simd::{Plain, PlainPairs, Simd};
+use super::Pair;
 use crate::isa::Isa;
 
 /// The most elements of a tile: enough for every kernel below.
@@ -140,6 +141,15 @@ unsafe fn avx512<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
 
 /// # Safety
 /// As [`MicroFn`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512bf16")]
+unsafe fn avx512bf16<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<S, MR, NV>(m) }
+}
+
+/// # Safety
+/// As [`MicroFn`].
 #[cfg(target_arch = "aarch64")]
 #[target_feature(enable = "neon")]
 unsafe fn neon<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
@@ -158,6 +168,10 @@ macro_rules! kernels {
 
 kernels!(PLAIN_F32, plain, Plain<f32>, f32, [1: [1, 4], 2: [1, 4]]);
 kernels!(PLAIN_F64, plain, Plain<f64>, f64, [1: [1, 4]]);
+kernels!(PLAIN_PAIRS, plain, PlainPairs, Pair, [1: [1, 4], 2: [1, 4]]);
+#[cfg(target_arch = "x86_64")]
+kernels!(AVX512_PAIRS, avx512bf16, Avx512Pairs, Pair,
+    [1: [1, 2, 4, 8], 2: [1, 2, 4, 8], 3: [1, 2, 4, 8], 4: [1, 2, 3, 4, 6]]);
 #[cfg(target_arch = "x86_64")]
 kernels!(AVX2_F32, avx2, Avx2F32, f32, [1: [1, 4, 8], 2: [1, 2, 4, 6]]);
 #[cfg(target_arch = "x86_64")]
@@ -198,4 +212,14 @@ pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
         Isa::Neon => &NEON_F64,
         _ => &PLAIN_F64,
     }
+}
+
+/// The kernels for pairs of bf16 numbers. Only AVX512-BF16 has an instruction for them; the others are there to test it.
+pub(crate) fn pair_kernels(isa: Isa) -> &'static Kernels<Pair> {
+    assert!(isa.is_available(), "this machine lacks {isa}");
+    #[cfg(target_arch = "x86_64")]
+    if isa.has_bf16_pairs() {
+        return &AVX512_PAIRS;
+    }
+    &PLAIN_PAIRS
 }

@@ -20,6 +20,7 @@ mod few_rows;
 mod micro;
 mod pack;
 mod packed;
+mod pairs;
 mod split;
 mod view;
 
@@ -33,6 +34,7 @@ use pack::Transpose8;
 pub(crate) use pack::prefetch;
 pub(crate) use packed::{Cut, Shared};
 pub use packed::{Packed, PackedB};
+pub use pairs::{Pair, interleave};
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
@@ -46,17 +48,9 @@ pub(crate) const BLOCK_K: usize = 256;
 /// the panel: blocks of 320 were 10% slower.
 pub(crate) const BLOCK_K_COLUMNS: usize = 160;
 
-/// The element types that are multiplied: `f32` and `f64`.
+/// The element types that are multiplied: `f32`, `f64`, and [`Pair`] for bf16.
 pub trait Real:
-    Copy
-    + Default
-    + Send
-    + Sync
-    + PartialEq
-    + std::fmt::Debug
-    + std::ops::Add<Output = Self>
-    + std::ops::Mul<Output = Self>
-    + 'static
+    Copy + Default + Send + Sync + PartialEq + std::fmt::Debug + std::ops::Add<Output = Self> + 'static
 {
     /// 0.
     const ZERO: Self;
@@ -69,13 +63,15 @@ pub trait Real:
     /// The 8 by 8 transposition, if there is one.
     #[doc(hidden)]
     fn transpose(isa: Isa) -> Option<Transpose8<Self>>;
-    /// The dot-product kernels.
+    /// The dot-product kernels, if there are any.
     #[doc(hidden)]
-    fn dots(isa: Isa) -> dots::Dots<Self>;
-    /// The kernels of channelwise convolutions.
+    fn dots(isa: Isa) -> Option<dots::Dots<Self>>;
+    /// Whether there are kernels of channelwise convolutions.
+    const HAS_CHANNELWISE: bool = true;
+    /// Those kernels.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is implemented here only")]
-    fn channelwise(isa: Isa) -> channelwise::Kernels<Self>;
+    fn channelwise(isa: Isa) -> Option<channelwise::Kernels<Self>>;
     /// Whether there are transforms for convolutions of 3 × 3 windows.
     const HAS_WINOGRAD: bool;
     /// Those transforms.
@@ -101,11 +97,11 @@ impl Real for f32 {
             _ => None,
         }
     }
-    fn dots(isa: Isa) -> dots::Dots<f32> {
-        dots::f32_dots(isa)
+    fn dots(isa: Isa) -> Option<dots::Dots<f32>> {
+        Some(dots::f32_dots(isa))
     }
-    fn channelwise(isa: Isa) -> channelwise::Kernels<f32> {
-        channelwise::f32_kernels(isa)
+    fn channelwise(isa: Isa) -> Option<channelwise::Kernels<f32>> {
+        Some(channelwise::f32_kernels(isa))
     }
     const HAS_WINOGRAD: bool = true;
     fn winograd(isa: Isa) -> Option<winograd::Transforms<f32>> {
@@ -126,11 +122,11 @@ impl Real for f64 {
     fn transpose(_: Isa) -> Option<Transpose8<f64>> {
         None
     }
-    fn dots(isa: Isa) -> dots::Dots<f64> {
-        dots::f64_dots(isa)
+    fn dots(isa: Isa) -> Option<dots::Dots<f64>> {
+        Some(dots::f64_dots(isa))
     }
-    fn channelwise(isa: Isa) -> channelwise::Kernels<f64> {
-        channelwise::f64_kernels(isa)
+    fn channelwise(isa: Isa) -> Option<channelwise::Kernels<f64>> {
+        Some(channelwise::f64_kernels(isa))
     }
     const HAS_WINOGRAD: bool = false;
     fn winograd(_: Isa) -> Option<winograd::Transforms<f64>> {
@@ -191,9 +187,12 @@ impl<'a, T> Out<'a, T> {
 
     /// As [`Out::new`], for a buffer that the epilogue also reaches by other ways.
     ///
+    /// A null `data` is for a result that is not kept: blocks are made in memory of the task and shown to the epilogue, with the
+    /// offsets that they would have in a buffer of `len` elements.
+    ///
     /// # Safety
-    /// `data` can be read and written for `len` elements as long as the result lives, and what else reads or writes them
-    /// meanwhile is the epilogue, in its own tile.
+    /// `data` is null, or can be read and written for `len` elements as long as the result lives, and what else reads or
+    /// writes them meanwhile is the epilogue, in its own tile.
     pub unsafe fn from_raw(
         data: *mut T,
         len: usize,
@@ -204,9 +203,15 @@ impl<'a, T> Out<'a, T> {
     ) -> Self {
         Out { ptr: data, len, offset, rows, cols, col_stride, borrow: PhantomData }
     }
+
+    /// Whether there is a buffer.
+    fn is_kept(&self) -> bool {
+        !self.ptr.is_null()
+    }
 }
 
-/// A finished block of C: `rows` stretches of `cols` neighbouring elements, `row_stride` apart in the buffer of C.
+/// A finished block of C: `rows` stretches of `cols` neighbouring elements, `row_stride` apart in the buffer of C. Of a C
+/// that is not kept the elements are elsewhere, see [`Tile::strides`].
 ///
 /// Rows that are not evenly spaced in the buffer come in several tiles.
 #[derive(Debug)]
@@ -228,6 +233,7 @@ pub struct Tile<'a, T> {
     /// Elements between columns in the buffer: 1 but for [`Out`]s that are otherwise.
     pub col_stride: isize,
     data: *mut T,
+    strides: (isize, isize),
     borrow: PhantomData<&'a mut [T]>,
 }
 
@@ -244,7 +250,20 @@ impl<T> Tile<'_, T> {
         row_stride: isize,
     ) -> Self {
         let data = c.wrapping_add(offset);
-        Tile { batch: 0, row0, rows, col0: 0, cols, offset, row_stride, col_stride: 1, data, borrow: PhantomData }
+        let strides = (row_stride, 1);
+        Tile {
+            batch: 0,
+            row0,
+            rows,
+            col0: 0,
+            cols,
+            offset,
+            row_stride,
+            col_stride: 1,
+            data,
+            strides,
+            borrow: PhantomData,
+        }
     }
 
     /// The elements of row `row0 + i`, for C with neighbouring columns next to each other.
@@ -252,9 +271,14 @@ impl<T> Tile<'_, T> {
     /// # Panics
     /// If there is no such row, or columns are apart.
     pub fn row(&mut self, i: usize) -> &mut [T] {
-        assert!(i < self.rows && (self.col_stride == 1 || self.cols == 1), "row {i} of {}", self.rows);
-        // SAFETY: the tile is the only owner of its elements, which the driver checked to lie in C.
-        unsafe { std::slice::from_raw_parts_mut(self.data.offset(i as isize * self.row_stride), self.cols) }
+        assert!(i < self.rows && (self.strides.1 == 1 || self.cols == 1), "row {i} of {}", self.rows);
+        // SAFETY: the tile is the only owner of its elements, which the driver checked to lie in C or has made.
+        unsafe { std::slice::from_raw_parts_mut(self.data.offset(i as isize * self.strides.0), self.cols) }
+    }
+
+    /// Elements between its rows and columns where they are: those in C if it is kept.
+    pub fn strides(&self) -> (isize, isize) {
+        self.strides
     }
 
     /// A pointer to its first element.

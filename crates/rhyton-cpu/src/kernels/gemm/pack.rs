@@ -330,3 +330,14 @@ pub(crate) unsafe fn transpose8_avx(from: &[*const f32; 8], to: *mut f32, ld: us
         }
     }
 }
+
+/// [`Transpose8`] of [`Pair`](super::Pair)s with AVX.
+///
+/// # Safety
+/// As [`Transpose8`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn transpose8_avx_pairs(from: &[*const super::Pair; 8], to: *mut super::Pair, ld: usize) {
+    // SAFETY: the caller's promise; elements of the same size, moved by instructions that need no alignment.
+    unsafe { transpose8_avx(&from.map(<*const super::Pair>::cast), to.cast(), ld) }
+}

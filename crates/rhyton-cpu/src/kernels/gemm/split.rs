@@ -37,8 +37,8 @@ impl<T: Real> Plan<'_, '_, T> {
             let start = c.offset as isize + offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.c)), batch);
             scratch::with(|s: &mut Scratch<T>| {
                 row_offsets(&c.rows, first, last, &mut s.offsets);
-                let sums = s.a.get(n);
-                for (i, offset) in s.offsets.iter().enumerate() {
+                let sums = s.a.get((last - first) * n);
+                for ((i, offset), sums) in s.offsets.iter().enumerate().zip(sums.chunks_mut(n)) {
                     // SAFETY: the parts were written above and nobody writes them now; the elements of C are those of
                     // this task alone, and `check_out` found them in the buffer.
                     unsafe {
@@ -50,13 +50,14 @@ impl<T: Real> Plan<'_, '_, T> {
                         for part in 1..self.chunks {
                             sums.iter_mut().zip(row(part)).for_each(|(sum, &x)| *sum = *sum + x);
                         }
-                        for (j, &sum) in sums.iter().enumerate() {
+                        for (j, &sum) in sums.iter().enumerate().filter(|_| c.is_kept()) {
                             let at = c.ptr.offset(start + offset + j as isize * c.col_stride);
                             *at = if self.p.accumulate { *at + sum } else { sum };
                         }
                     }
                 }
-                self.finish(batch, first, (0, n), start, &s.offsets);
+                let made = (!c.is_kept()).then(|| (s.a.get((last - first) * n).as_mut_ptr(), n));
+                self.finish(batch, first, (0, n), start, &s.offsets, made);
             });
         });
     }

@@ -4,6 +4,7 @@
 //! a `#[target_feature]` function an instruction set, and the compiler makes vectors of it. What is too rare for that is
 //! computed element by element in `f64`. 16-bit floats are computed in `f32` and rounded once.
 
+mod brain;
 pub mod convert;
 mod double;
 mod integer;
@@ -189,9 +190,9 @@ impl Math for f64 {
     }
 }
 
-/// 16-bit floats through blocks of `f32`.
+/// 16-bit floats through blocks of `f32`, but for what a function does in one pass.
 macro_rules! half_math {
-    ($t:ty) => {
+    ($t:ty $(, $one_pass:path)?) => {
         impl Math for $t {
             fn unary(isa: Isa, kind: UnaryKind, x: &[$t], y: &mut [$t]) {
                 let (mut a, mut b) = ([0f32; 256], [0f32; 256]);
@@ -207,6 +208,9 @@ macro_rules! half_math {
                         next_after(x, y, <$t>::from_bits, |x| x.to_bits(), |bits| bits ^ (1 << 15))
                     });
                 }
+                $(if $one_pass(isa, kind, x, y, out) {
+                    return;
+                })?
                 let (mut a, mut b, mut c) = ([0f32; 256], [0f32; 256], [0f32; 256]);
                 for ((x, y), out) in x.chunks(256).zip(y.chunks(256)).zip(out.chunks_mut(256)) {
                     let len = x.len();
@@ -221,7 +225,7 @@ macro_rules! half_math {
 }
 
 half_math!(f16);
-half_math!(bf16);
+half_math!(bf16, brain::arithmetic);
 
 /// The neighbour of `x` in the direction of `y`, through the bits: those of one sign are ordered as their values.
 #[inline(always)]
