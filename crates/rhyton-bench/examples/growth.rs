@@ -72,7 +72,7 @@ impl Backend for Compiling {
         self.backend.devices()
     }
 
-    fn compile(&self, graph: &Graph, options: &CompileOptions) -> Result<Arc<dyn Executable>> {
+    fn compile(&self, graph: &Graph, options: &CompileOptions) -> rhyton::ir::Result<Arc<dyn Executable>> {
         let start = Instant::now();
         let executable = self.backend.compile(graph, options);
         let seconds = start.elapsed().as_secs_f64();
@@ -100,9 +100,9 @@ fn compile() -> Result<()> {
     for layers in [10, 100, 300, 1000] {
         let mut model = Sequential::new().add(Input::new([16]));
         for _ in 0..layers {
-            model = model.add(Dense::new(16).activation("relu"));
+            model = model.add(Dense::new(16).activation(Activation::Relu));
         }
-        let model = model.add(Dense::new(10)).build()?;
+        let model = model.add(Dense::new(10));
         model.compile(Adam::new(1e-3), SparseCategoricalCrossentropy::new().from_logits(true), ["accuracy"])?;
         let x = rhyton::random::normal([16, 16], 0.0, 1.0, DType::F32, 0)?.eval()?;
         row(&format!("{layers} dense layers"), &model, &Data::new(x, Array::new([16], vec![1i32; 16])))?;

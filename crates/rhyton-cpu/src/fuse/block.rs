@@ -105,8 +105,21 @@ pub(crate) unsafe fn compare(
 /// # Safety
 /// `p` is valid for `n` bytes 0 or 1, the others for `n` elements of `dtype`; disjoint from `dst`.
 pub(crate) unsafe fn select(isa: Isa, dtype: DType, p: *const u8, a: *const u8, b: *const u8, dst: *mut u8, n: usize) {
+    /// # Safety
+    /// The caller's, for elements of the dtype's size.
+    unsafe fn of<T: math::Bits>(isa: Isa, p: *const u8, a: *const u8, b: *const u8, dst: *mut u8, n: usize) {
+        // SAFETY: as above.
+        unsafe { math::select::<T>(isa, read(p, n), read(a, n), read(b, n), write(dst, n)) }
+    }
     // SAFETY: the caller's guarantee.
-    with_element!(dtype, T => unsafe { math::select::<T>(isa, read(p, n), read(a, n), read(b, n), write(dst, n)) });
+    unsafe {
+        match dtype.size() {
+            1 => of::<u8>(isa, p, a, b, dst, n),
+            2 => of::<u16>(isa, p, a, b, dst, n),
+            4 => of::<u32>(isa, p, a, b, dst, n),
+            _ => of::<u64>(isa, p, a, b, dst, n),
+        }
+    }
 }
 
 /// Conversion as [`Data::cast`](rhyton_ir::Data::cast) defines it.

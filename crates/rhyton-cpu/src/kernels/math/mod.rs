@@ -118,23 +118,49 @@ fn compare_loops<T: Element, const FMA: bool>(direction: Direction, x: &[T], y: 
     }
 }
 
-/// `out = p ? x : y`, elementwise.
+/// The bits of an element.
+pub(crate) trait Bits: Copy {
+    /// All of them if `p`, else none.
+    fn mask(p: bool) -> Self;
+    /// Those of `x` where the mask has ones, else those of `y`.
+    fn merge(mask: Self, x: Self, y: Self) -> Self;
+}
+
+macro_rules! bits {
+    ($($t:ty),*) => {$(
+        impl Bits for $t {
+            #[inline(always)]
+            fn mask(p: bool) -> $t {
+                <$t>::from(p).wrapping_neg()
+            }
+            #[inline(always)]
+            fn merge(mask: $t, x: $t, y: $t) -> $t {
+                x & mask | y & !mask
+            }
+        }
+    )*};
+}
+
+bits!(u8, u16, u32, u64);
+
+/// `out = p ? x : y`, elementwise, of elements as their bits.
 ///
 /// # Panics
 /// As [`compare`].
-pub fn select<T: Element>(isa: Isa, p: &[bool], x: &[T], y: &[T], out: &mut [T]) {
+pub(crate) fn select<T: Bits>(isa: Isa, p: &[bool], x: &[T], y: &[T], out: &mut [T]) {
     assert!(p.len() == out.len() && x.len() == out.len() && y.len() == out.len(), "operands and result");
     select_isa(isa, p, x, y, out);
 }
 
 per_isa! {
-    fn select_isa<T: Element>(p: &[bool], x: &[T], y: &[T], out: &mut [T]) = select_loop
+    fn select_isa<T: Bits>(p: &[bool], x: &[T], y: &[T], out: &mut [T]) = select_loop
 }
 
+/// Through masks: of a choice between two loads the compiler makes one load of a chosen address, element by element.
 #[inline(always)]
-fn select_loop<T: Element, const FMA: bool>(p: &[bool], x: &[T], y: &[T], out: &mut [T]) {
+fn select_loop<T: Bits, const FMA: bool>(p: &[bool], x: &[T], y: &[T], out: &mut [T]) {
     for (((&p, &x), &y), out) in p.iter().zip(x).zip(y).zip(out) {
-        *out = if p { x } else { y };
+        *out = T::merge(T::mask(p), x, y);
     }
 }
 

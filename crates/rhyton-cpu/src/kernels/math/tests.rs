@@ -216,9 +216,10 @@ fn comparisons_choices_and_tests() {
         assert!((0..37).all(|i| less[i] == (x[i] < 7.0)));
         compare(isa, Direction::Ne, &x, &x, &mut less);
         assert!((0..37).all(|i| less[i] == (i == 5)));
-        let mut out = vec![0.0; 37];
-        select(isa, &less, &y, &x, &mut out);
-        assert!((0..37).all(|i| out[i] == if i == 5 { 7.0 } else { x[i] }));
+        let mut out = vec![0; 37];
+        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+        select(isa, &less, &bits(&y), &bits(&x), &mut out);
+        assert!((0..37).all(|i| f32::from_bits(out[i]) == if i == 5 { 7.0 } else { x[i] }));
     }
     let mut found = vec![false; 37];
     is_nan(&x, &mut found);
