@@ -21,7 +21,7 @@ pub(super) struct Convolve {
     tiles: Option<FusedLoop>,
     /// The same of pairs of bf16 numbers.
     pairs: Option<Pairs<conv::ConvPlan>>,
-    /// Where pairs that are copies are.
+    /// Where pairs that are copies are, or narrow operands and the result as `f32`s.
     scratch: Slot,
     /// Where the kernel is kept packed while it does not change.
     packed: Option<Slot>,
@@ -93,8 +93,7 @@ impl Convolve {
         self.convolve(cx, &pairs.shape, lhs, rhs, std::ptr::null_mut());
     }
 
-    /// `out = lhs ⋆ rhs`, with the kernel packed if it is kept so; with a null `out` the epilogue stores
-    /// the result.
+    /// `out = lhs ⋆ rhs`, with the kernel packed if it is kept so; with a null `out` the epilogue stores the result.
     fn convolve<'a, T: Real>(
         &self,
         cx: &Context<'a>,
