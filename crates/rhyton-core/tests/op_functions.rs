@@ -54,6 +54,26 @@ fn results(function: &str) -> Result<Vec<Tensor>> {
         }
         "fori_loop" => ops::fori_loop(0, 4, |i, x| Ok(vec![&x[0] + i.cast(DType::F32)]), &[Tensor::from(0.5f32)])?,
         "map" => ops::map(|x| Ok(vec![&x[0] * &x[0]]), &[line()])?,
+        "zeros" => vec![ops::zeros([2, 3], None), ops::zeros([2], Some(DType::I32))],
+        "ones" => vec![ops::ones([2, 3], None), ops::ones([2], Some(DType::U8))],
+        "cond" => {
+            let chosen = |p: bool| ops::cond(&Tensor::from(p), || Ok(vec![line() * 2.0]), || Ok(vec![line() + 1.0]));
+            [chosen(true)?, chosen(false)?].concat()
+        }
+        "switch" => {
+            let chosen = |i: i32| {
+                let next = |x: &[Tensor]| Ok(vec![&x[0] + 1.0]);
+                let square = |x: &[Tensor]| Ok(vec![&x[0] * &x[0]]);
+                ops::switch(&Tensor::from(i), &[&next, &square], &[line()])
+            };
+            [chosen(0)?, chosen(1)?, chosen(5)?].concat()
+        }
+        "polar" => <[Tensor; 2]>::from(ops::polar(&ops::abs(&line()), &line())).to_vec(),
+        "view_as_complex" => <[Tensor; 2]>::from(ops::view_as_complex(&ops::reshape(&line(), &[3, 2]))).to_vec(),
+        "view_as_real" => {
+            let (real, imaginary) = ops::view_as_complex(&ops::reshape(&line(), &[3, 2]));
+            vec![ops::view_as_real((&real, &imaginary))]
+        }
         "vectorized_map" => ops::vectorized_map(|x| Ok(vec![&x[0] + 1.0]), &[line()])?,
         other => panic!("{other} is not called here"),
     })
