@@ -212,6 +212,31 @@ fn with_epilogue(sample: &Sample, axis: usize, follows: Follows) -> (Graph, Vec<
     (graph, inputs)
 }
 
+/// Small numbers that repeat every 17.
+fn numbers(shape: &[usize]) -> Array {
+    let n = shape.iter().product::<usize>();
+    Array::new(shape, (0..n).map(|i| ((i * 11) % 17) as f64 * 0.125 - 1.0).collect::<Vec<f64>>())
+}
+
+/// A convolution of windows that move by one, with a border of one, along two axes.
+fn bordered(dims: ConvDims) -> Convolution {
+    Convolution {
+        dims,
+        strides: vec![1, 1],
+        padding: vec![(1, 1), (1, 1)],
+        lhs_dilation: vec![1, 1],
+        rhs_dilation: vec![1, 1],
+        feature_groups: 1,
+        batch_groups: 1,
+    }
+}
+
+/// How many axes a sample's result has.
+fn result_rank(sample: &Sample) -> usize {
+    let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
+    sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank()
+}
+
 #[test]
 fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
     let backends = backends();
@@ -219,23 +244,15 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
         let n = shape.iter().product::<usize>();
         Array::new(shape, (0..n).map(|i| ((i * 11) % 17) as f32 * 0.2 - 1.5).collect::<Vec<f32>>())
     };
-    let channels_first = Convolution {
-        dims: ConvDims {
-            lhs_batch: 0,
-            lhs_feature: 1,
-            lhs_spatial: vec![2, 3],
-            out_batch: 0,
-            out_feature: 1,
-            out_spatial: vec![2, 3],
-            ..ConvDims::channels_last(2)
-        },
-        strides: vec![1, 1],
-        padding: vec![(1, 1), (1, 1)],
-        lhs_dilation: vec![1, 1],
-        rhs_dilation: vec![1, 1],
-        feature_groups: 1,
-        batch_groups: 1,
-    };
+    let channels_first = bordered(ConvDims {
+        lhs_batch: 0,
+        lhs_feature: 1,
+        lhs_spatial: vec![2, 3],
+        out_batch: 0,
+        out_feature: 1,
+        out_spatial: vec![2, 3],
+        ..ConvDims::channels_last(2)
+    });
     let strided = Convolution { strides: vec![2, 1], ..channels_first.clone() };
     let last = Convolution { dims: ConvDims::channels_last(2), ..channels_first.clone() };
     let mut samples = Vec::new();
@@ -251,9 +268,7 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
     let contracts = |s: &Sample| matches!(s.op, Op::Convolution(_) | Op::DotGeneral(_));
     samples.extend(Op::samples().into_iter().flat_map(|(_, samples)| samples).filter(contracts));
     for (i, sample) in samples.iter().enumerate().filter(|(_, s)| s.inputs[0].dtype().is_float()) {
-        let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
-        let rank = sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank();
-        for axis in 0..rank {
+        for axis in 0..result_rank(sample) {
             let all = [Follows::TwoActivations, Follows::Clamp, Follows::Swish, Follows::Residual, Follows::Factor];
             for follows in all {
                 let (graph, inputs) = with_epilogue(sample, axis, follows);
@@ -267,25 +282,13 @@ fn work_on_finished_tiles_finds_its_bias_in_every_layout() {
 #[test]
 fn contractions_of_16_bit_floats_run_as_they_are_interpreted() {
     let backends = backends();
-    let numbers = |shape: &[usize]| {
-        let n = shape.iter().product::<usize>();
-        Array::new(shape, (0..n).map(|i| ((i * 11) % 17) as f64 * 0.125 - 1.0).collect::<Vec<f64>>())
-    };
     let dot = |lhs: usize, rhs: usize, batch: &[usize]| DotGeneral {
         lhs_batch: batch.to_vec(),
         rhs_batch: batch.to_vec(),
         lhs_contract: vec![lhs],
         rhs_contract: vec![rhs],
     };
-    let forward = Convolution {
-        dims: ConvDims::channels_last(2),
-        strides: vec![1, 1],
-        padding: vec![(1, 1), (1, 1)],
-        lhs_dilation: vec![1, 1],
-        rhs_dilation: vec![1, 1],
-        feature_groups: 1,
-        batch_groups: 1,
-    };
+    let forward = bordered(ConvDims::channels_last(2));
     let strided = Convolution { strides: vec![2, 2], padding: vec![(0, 1), (0, 1)], ..forward.clone() };
     let groups = Convolution { feature_groups: 2, ..forward.clone() };
     let dilated = Convolution { lhs_dilation: vec![2, 2], ..forward.clone() };
@@ -316,10 +319,8 @@ fn contractions_of_16_bit_floats_run_as_they_are_interpreted() {
                 let inputs: &[Array] = if constant { &[] } else { &sample.inputs };
                 check(&backends, &graph_of(&sample, constant), inputs, &format!("contraction {i} of {dtype}"));
             }
-            let types: Vec<_> = sample.inputs.iter().map(|x| TensorType::new(x.dtype(), x.shape())).collect();
-            let rank = sample.op.infer(&types.iter().collect::<Vec<_>>()).unwrap()[0].shape.rank();
             for follows in [Follows::TwoActivations, Follows::Clamp, Follows::Residual] {
-                let (graph, inputs) = with_epilogue(&sample, rank - 1, follows);
+                let (graph, inputs) = with_epilogue(&sample, result_rank(&sample) - 1, follows);
                 check(&backends, &graph, &inputs, &format!("contraction {i} of {dtype}, {follows:?}"));
             }
         }

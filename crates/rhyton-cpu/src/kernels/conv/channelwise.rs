@@ -11,6 +11,8 @@
 //! row stays in cache for all positions; groups of images, as many for any number of threads, sum into buffers of their
 //! own, which are added in order.
 
+use std::ops::Mul;
+
 #[cfg(target_arch = "x86_64")]
 use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
 #[cfg(target_arch = "aarch64")]
@@ -18,8 +20,6 @@ use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, Simd};
 use super::{ConvGeometry, ConvStrides, Phase};
 use crate::isa::Isa;
-use std::ops::Mul;
-
 use crate::kernels::gemm::{Epilogue, Real, Shared, Tile};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;

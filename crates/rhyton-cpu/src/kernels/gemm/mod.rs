@@ -67,7 +67,7 @@ pub trait Real:
     #[doc(hidden)]
     fn dots(isa: Isa) -> Option<dots::Dots<Self>>;
     /// Whether there are kernels of channelwise convolutions.
-    const HAS_CHANNELWISE: bool = true;
+    const HAS_CHANNELWISE: bool;
     /// Those kernels.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is implemented here only")]
@@ -100,6 +100,7 @@ impl Real for f32 {
     fn dots(isa: Isa) -> Option<dots::Dots<f32>> {
         Some(dots::f32_dots(isa))
     }
+    const HAS_CHANNELWISE: bool = true;
     fn channelwise(isa: Isa) -> Option<channelwise::Kernels<f32>> {
         Some(channelwise::f32_kernels(isa))
     }
@@ -125,6 +126,7 @@ impl Real for f64 {
     fn dots(isa: Isa) -> Option<dots::Dots<f64>> {
         Some(dots::f64_dots(isa))
     }
+    const HAS_CHANNELWISE: bool = true;
     fn channelwise(isa: Isa) -> Option<channelwise::Kernels<f64>> {
         Some(channelwise::f64_kernels(isa))
     }

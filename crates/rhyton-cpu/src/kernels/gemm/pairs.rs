@@ -57,6 +57,7 @@ impl std::ops::Add for Pair {
 #[expect(private_interfaces, reason = "see the trait")]
 impl Real for Pair {
     const ZERO: Pair = Pair(0);
+    /// As an element of C: operands of pairs are not converted.
     fn from_f32(x: f32) -> Pair {
         Pair(x.to_bits())
     }

@@ -169,7 +169,7 @@ fn numbers<'a, S: Element>(cx: &Context<'a>, o: &Operand) -> &'a [S] {
 }
 
 /// Runs the epilogue on a tile, row by row where its columns are neighbours, else element by element.
-fn run_tile<T>(tiles: &FusedLoop, cx: &Context, tile: &crate::kernels::gemm::Tile<'_, T>) {
+fn run_tile<T>(tiles: &FusedLoop, cx: &Context, tile: &Tile<'_, T>) {
     if tile.col_stride == 1 || tile.cols == 1 {
         tiles.run_tile(cx, tile.offset, tile.rows, tile.cols, tile.row_stride.unsigned_abs());
     } else {
