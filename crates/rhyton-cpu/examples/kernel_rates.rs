@@ -49,6 +49,18 @@ fn main() {
         ("one image", 1, 28, 128, 128, 3),
         ("one image", 1, 14, 256, 256, 3),
         ("one image", 1, 14, 256, 1024, 1),
+        ("one image", 1, 112, 16, 96, 1),
+        ("one image", 1, 112, 32, 16, 1),
+        ("one image", 1, 56, 24, 144, 1),
+        ("one image", 1, 56, 144, 24, 1),
+        ("one image", 1, 28, 192, 32, 1),
+        ("one image", 1, 28, 32, 192, 1),
+        ("one image", 1, 14, 96, 576, 1),
+        ("one image", 1, 14, 576, 96, 1),
+        ("one image", 1, 14, 64, 384, 1),
+        ("one image", 1, 7, 160, 960, 1),
+        ("one image", 1, 7, 960, 160, 1),
+        ("one image", 1, 7, 960, 320, 1),
         ("pointwise", 8, 28, 128, 256, 1),
         ("stem", 4, 224, 3, 64, 7),
     ] {
@@ -56,6 +68,10 @@ fn main() {
     }
     bench.convolution("strided", 8, 56, 64, 128, 3, 2);
     bench.convolution("depthwise", 8, 56, 128, 0, 3, 1);
+    bench.convolution("one image stem", 1, 224, 3, 32, 3, 2);
+    for (hw, channels, stride) in [(112, 32, 1), (112, 96, 2), (56, 144, 1), (14, 384, 1), (7, 960, 1)] {
+        bench.convolution("one image depthwise", 1, hw, channels, 0, 3, stride);
+    }
     bench.elementwise();
     bench.reductions();
     bench.latency();

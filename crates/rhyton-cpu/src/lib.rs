@@ -19,6 +19,7 @@ pub mod pool;
 mod fuse;
 mod lower;
 mod memory;
+mod pages;
 mod plan;
 mod run;
 mod steady;

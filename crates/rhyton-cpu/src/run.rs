@@ -9,6 +9,7 @@ use rhyton_ir::{Array, DType, Error, Result, with_data};
 
 use crate::isa::Isa;
 use crate::lower::known;
+use crate::pages::prefer_huge;
 use crate::plan::{ALIGN, Context, Plan, Recorder};
 use crate::pool::Pool;
 use crate::steady::Steady;
@@ -31,6 +32,8 @@ impl Frame {
         if arena.is_null() {
             return Err(out_of_memory(plan.arena));
         }
+        // SAFETY: just allocated, with this size.
+        unsafe { prefer_huge(arena, layout.size()) };
         let mut pointers = vec![std::ptr::null_mut(); plan.buffers.len()];
         // SAFETY: the arena has the plan's size and alignment.
         unsafe { plan.place(&mut pointers, arena) };

@@ -14,6 +14,7 @@ use crate::kernels::gemm::Shared;
 use crate::kernels::scratch::Aligned;
 use crate::lower::emit;
 use crate::lower::known;
+use crate::pages::prefer_huge;
 use crate::plan::{Buffer, Context, Place, Plan, Slot, aligned};
 use crate::pool::Pool;
 use crate::run::Compiled;
@@ -137,8 +138,10 @@ impl Steady {
             program.run(&mut arguments.to_vec(), &mut results)?;
         }
         let of = self.parameters.iter().map(|&p| arguments[p].identity()).collect();
-        let mut memory = Aligned::default();
+        let mut memory = Aligned::zeros(self.bytes);
         let packed = Shared(memory.get(self.bytes).as_mut_ptr());
+        // SAFETY: the memory just made.
+        unsafe { prefer_huge(packed.get(), self.bytes) };
         let kept = Kept { of, results, packed, _memory: memory };
         let mut pointers = vec![std::ptr::null_mut(); plan.buffers.len()];
         kept.enter(plan, &mut pointers);

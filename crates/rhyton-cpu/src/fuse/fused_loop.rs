@@ -9,6 +9,7 @@ use super::block;
 use super::program::{Accum, Func, Instr, Level, Program, Source};
 use super::schedule::{Action, Home, MOST_VALUES, STACK, Schedule};
 use super::tail::Tail;
+use crate::kernels::gemm::Finish;
 use crate::plan::{Context, Cost, Kernel, Slot, aligned};
 
 /// A task has at least this much work, in elements of simple instructions: some 5 µs, against 0.5 µs to hand it out.
@@ -144,6 +145,11 @@ impl FusedLoop {
         } else {
             self.run_ranges(cx, 0, start, rows, width, pitch);
         }
+    }
+
+    /// What it does to tiles, if it is so simple that kernels can do it.
+    pub fn finish<'a>(&self, cx: &Context<'a>) -> Option<Finish<'a, f32>> {
+        self.tail.as_ref().and_then(|tail| tail.finish(cx))
     }
 
     fn run_ranges(&self, cx: &Context, task: usize, start: usize, runs: usize, width: usize, pitch: usize) {

@@ -9,6 +9,7 @@ use rhyton_ir::op::{BinaryKind, UnaryKind};
 
 use super::block;
 use super::program::{Func, Level, Program, Source};
+use crate::kernels::gemm::Finish;
 use crate::kernels::math::{per_isa, single::logistic};
 use crate::plan::{Context, Slot};
 
@@ -47,6 +48,8 @@ pub(super) struct Tail {
     bias: Option<(Slot, isize)>,
     /// Indices of the last axis.
     period: usize,
+    /// Of all axes.
+    len: usize,
 }
 
 impl Tail {
@@ -73,8 +76,13 @@ impl Tail {
             let repeats = outer.iter().zip(&program.dims).all(|(&s, &d)| s == 0 || d == 1);
             (inner == 1 && repeats).then_some((memory(v)?, load.offset))
         };
-        let mut tail =
-            Tail { slot: store.slot, steps: Vec::new(), bias: None, period: program.dims[program.dims.len() - 1] };
+        let mut tail = Tail {
+            slot: store.slot,
+            steps: Vec::new(),
+            bias: None,
+            period: program.dims[program.dims.len() - 1],
+            len: program.count(),
+        };
         // The value that the steps so far have made: the first is what lies where the result goes.
         let mut made = (0..loads).find(|&v| dense(v) == Some(store.slot))?;
         let mut gate = None;
@@ -133,6 +141,29 @@ impl Tail {
             (Some(last @ &mut Step::Bias(f32::NEG_INFINITY, f32::INFINITY)), Step::Swish) => *last = Step::BiasSwish,
             _ => self.steps.push(step),
         }
+    }
+
+    /// The same, if it is a bias, then an addend, then a clamp, or some of these.
+    pub(super) fn finish<'a>(&self, cx: &Context<'a>) -> Option<Finish<'a, f32>> {
+        let mut out = Finish { bias: &[], plus: &[], low: EVERYTHING.0, high: EVERYTHING.1 };
+        for (i, step) in self.steps.iter().enumerate() {
+            let last = i + 1 == self.steps.len();
+            match *step {
+                Step::Bias(low, high) if i == 0 && (last || (low, high) == EVERYTHING) => {
+                    let (slot, offset) = self.bias?;
+                    // SAFETY: the load's view has an element for each index of the last axis.
+                    out.bias = unsafe { block::read(cx.pointer(slot).add(offset as usize * 4), self.period) };
+                    (out.low, out.high) = (low, high);
+                }
+                Step::Plus(slot) if out.plus.is_empty() => {
+                    // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
+                    out.plus = unsafe { block::read(cx.pointer(slot), self.len) };
+                }
+                Step::Clamp(low, high) if last => (out.low, out.high) = (low, high),
+                _ => return None,
+            }
+        }
+        Some(out)
     }
 
     /// Works on `rows` runs of `width` elements, `pitch` apart from `start`.

@@ -31,6 +31,13 @@ impl<T> Default for Aligned<T> {
     }
 }
 
+impl Aligned<u8> {
+    /// A buffer of zeros, which take no memory before they are written.
+    pub fn zeros(len: usize) -> Aligned<u8> {
+        Aligned(vec![0; len + 64])
+    }
+}
+
 impl<T: Copy + Default> Aligned<T> {
     /// `len` elements of whatever was there.
     pub fn get(&mut self, len: usize) -> &mut [T] {

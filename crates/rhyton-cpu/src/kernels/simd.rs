@@ -11,7 +11,7 @@ use super::gemm::Pair;
 /// Whoever calls a method has made sure that the processor has the instruction set of the type.
 pub unsafe trait Simd: Copy {
     /// The element.
-    type T: Copy;
+    type T: Copy + Default;
     /// The vector.
     type V: Copy;
     /// Elements of a vector.
@@ -47,7 +47,46 @@ pub unsafe trait Simd: Copy {
     /// # Safety
     /// See [`Simd`].
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `x` where it is more than `low` or NaN, else `low`.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn at_least(low: Self::V, x: Self::V) -> Self::V;
+    /// `x` where it is less than `high` or NaN, else `high`.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    unsafe fn at_most(high: Self::V, x: Self::V) -> Self::V;
+    /// The `len` ≤ `LANES` elements at `p`, then anything.
+    ///
+    /// # Safety
+    /// See [`Simd`]; they can be read.
+    #[inline(always)]
+    unsafe fn load_part(p: *const Self::T, len: usize) -> Self::V {
+        let mut all = [Self::T::default(); MOST_LANES];
+        // SAFETY: the caller's promise; no vector is longer than `all`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, all.as_mut_ptr(), len);
+            Self::load(all.as_ptr())
+        }
+    }
+    /// Writes the first `len` ≤ `LANES` elements at `p`.
+    ///
+    /// # Safety
+    /// See [`Simd`]; they can be written.
+    #[inline(always)]
+    unsafe fn store_part(p: *mut Self::T, v: Self::V, len: usize) {
+        let mut all = [Self::T::default(); MOST_LANES];
+        // SAFETY: as above.
+        unsafe {
+            Self::store(all.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(all.as_ptr(), p, len);
+        }
+    }
 }
+
+/// Elements of the longest vector.
+const MOST_LANES: usize = 16;
 
 /// Four elements, without any intrinsics.
 #[derive(Clone, Copy)]
@@ -86,6 +125,14 @@ macro_rules! plain {
             unsafe fn mul_add(a: [$t; 4], b: [$t; 4], c: [$t; 4]) -> [$t; 4] {
                 [a[0] * b[0] + c[0], a[1] * b[1] + c[1], a[2] * b[2] + c[2], a[3] * b[3] + c[3]]
             }
+            #[inline(always)]
+            unsafe fn at_least(low: [$t; 4], x: [$t; 4]) -> [$t; 4] {
+                std::array::from_fn(|i| if low[i] > x[i] { low[i] } else { x[i] })
+            }
+            #[inline(always)]
+            unsafe fn at_most(high: [$t; 4], x: [$t; 4]) -> [$t; 4] {
+                std::array::from_fn(|i| if high[i] < x[i] { high[i] } else { x[i] })
+            }
         }
     };
 }
@@ -96,7 +143,7 @@ plain!(f64);
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! intrinsics {
     ($(#[$doc:meta])* $name:ident, $t:ty, $v:ty, $lanes:literal, $zero:expr, $splat:ident, $load:ident, $store:ident,
-     $add:ident, $mul_add:expr) => {
+     $add:ident, $mul_add:expr, $max:ident, $min:ident $(, $($more:item)*)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $name;
@@ -137,6 +184,17 @@ macro_rules! intrinsics {
                 // SAFETY: see the impl.
                 unsafe { $mul_add(a, b, c) }
             }
+            #[inline(always)]
+            unsafe fn at_least(low: $v, x: $v) -> $v {
+                // SAFETY: see the impl. Of NaN and a number x86 gives the second operand, NEON gives NaN.
+                unsafe { $max(low, x) }
+            }
+            #[inline(always)]
+            unsafe fn at_most(high: $v, x: $v) -> $v {
+                // SAFETY: as above.
+                unsafe { $min(high, x) }
+            }
+            $($($more)*)?
         }
     };
 }
@@ -147,15 +205,47 @@ mod x86 {
 
     use super::{Pair, Simd};
 
+    /// The mask of the first `len` of 16.
+    #[inline(always)]
+    fn first_16(len: usize) -> __mmask16 {
+        ((1u32 << len) - 1) as __mmask16
+    }
+
+    /// The mask of the first `len` of 8.
+    #[inline(always)]
+    fn first_8(len: usize) -> __mmask8 {
+        ((1u32 << len) - 1) as __mmask8
+    }
+
     intrinsics! {
         /// AVX-512, `f32`.
         Avx512F32, f32, __m512, 16, _mm512_setzero_ps(), _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
-        _mm512_add_ps, _mm512_fmadd_ps
+        _mm512_add_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps,
+        #[inline(always)]
+        unsafe fn load_part(p: *const f32, len: usize) -> __m512 {
+            // SAFETY: the caller's promise; elements that are masked out are not touched.
+            unsafe { _mm512_maskz_loadu_ps(first_16(len), p) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(p: *mut f32, v: __m512, len: usize) {
+            // SAFETY: as above.
+            unsafe { _mm512_mask_storeu_ps(p, first_16(len), v) }
+        }
     }
     intrinsics! {
         /// AVX-512, `f64`.
         Avx512F64, f64, __m512d, 8, _mm512_setzero_pd(), _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
-        _mm512_add_pd, _mm512_fmadd_pd
+        _mm512_add_pd, _mm512_fmadd_pd, _mm512_max_pd, _mm512_min_pd,
+        #[inline(always)]
+        unsafe fn load_part(p: *const f64, len: usize) -> __m512d {
+            // SAFETY: the caller's promise; elements that are masked out are not touched.
+            unsafe { _mm512_maskz_loadu_pd(first_8(len), p) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(p: *mut f64, v: __m512d, len: usize) {
+            // SAFETY: as above.
+            unsafe { _mm512_mask_storeu_pd(p, first_8(len), v) }
+        }
     }
 
     /// AVX512-BF16: [`Pair`]s, whose products are added up in `f32`.
@@ -203,16 +293,36 @@ mod x86 {
                 )
             }
         }
+        #[inline(always)]
+        unsafe fn at_least(low: __m512, x: __m512) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_max_ps(low, x) }
+        }
+        #[inline(always)]
+        unsafe fn at_most(high: __m512, x: __m512) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { _mm512_min_ps(high, x) }
+        }
+        #[inline(always)]
+        unsafe fn load_part(p: *const Pair, len: usize) -> __m512 {
+            // SAFETY: the caller's promise; elements that are masked out are not touched.
+            unsafe { _mm512_maskz_loadu_ps(first_16(len), p.cast()) }
+        }
+        #[inline(always)]
+        unsafe fn store_part(p: *mut Pair, v: __m512, len: usize) {
+            // SAFETY: as above.
+            unsafe { _mm512_mask_storeu_ps(p.cast(), first_16(len), v) }
+        }
     }
     intrinsics! {
         /// AVX2 and FMA, `f32`.
         Avx2F32, f32, __m256, 8, _mm256_setzero_ps(), _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
-        _mm256_add_ps, _mm256_fmadd_ps
+        _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps
     }
     intrinsics! {
         /// AVX2 and FMA, `f64`.
         Avx2F64, f64, __m256d, 4, _mm256_setzero_pd(), _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
-        _mm256_add_pd, _mm256_fmadd_pd
+        _mm256_add_pd, _mm256_fmadd_pd, _mm256_max_pd, _mm256_min_pd
     }
 }
 #[cfg(target_arch = "x86_64")]
@@ -253,6 +363,14 @@ unsafe impl Simd for PlainPairs {
     unsafe fn mul_add(a: [Pair; 4], b: [Pair; 4], c: [Pair; 4]) -> [Pair; 4] {
         std::array::from_fn(|i| a[i].dot_add(b[i], c[i]))
     }
+    #[inline(always)]
+    unsafe fn at_least(low: [Pair; 4], x: [Pair; 4]) -> [Pair; 4] {
+        std::array::from_fn(|i| if low[i].sum() > x[i].sum() { low[i] } else { x[i] })
+    }
+    #[inline(always)]
+    unsafe fn at_most(high: [Pair; 4], x: [Pair; 4]) -> [Pair; 4] {
+        std::array::from_fn(|i| if high[i].sum() < x[i].sum() { high[i] } else { x[i] })
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -264,12 +382,12 @@ mod arm {
     intrinsics! {
         /// NEON, `f32`.
         NeonF32, f32, float32x4_t, 4, vdupq_n_f32(0.0), vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32,
-        (|a, b, c| vfmaq_f32(c, a, b))
+        (|a, b, c| vfmaq_f32(c, a, b)), vmaxq_f32, vminq_f32
     }
     intrinsics! {
         /// NEON, `f64`.
         NeonF64, f64, float64x2_t, 2, vdupq_n_f64(0.0), vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64,
-        (|a, b, c| vfmaq_f64(c, a, b))
+        (|a, b, c| vfmaq_f64(c, a, b)), vmaxq_f64, vminq_f64
     }
 }
 #[cfg(target_arch = "aarch64")]

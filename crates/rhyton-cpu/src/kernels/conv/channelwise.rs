@@ -11,8 +11,6 @@
 //! row stays in cache for all positions; groups of images, as many for any number of threads, sum into buffers of their
 //! own, which are added in order.
 
-use std::ops::Mul;
-
 #[cfg(target_arch = "x86_64")]
 use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64};
 #[cfg(target_arch = "aarch64")]
@@ -20,7 +18,7 @@ use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, Simd};
 use super::{ConvGeometry, ConvStrides, Phase};
 use crate::isa::Isa;
-use crate::kernels::gemm::{Epilogue, Real, Shared, Tile};
+use crate::kernels::gemm::{Epilogue, Finishing, Real, Shared, Tile, part};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
 
@@ -39,22 +37,63 @@ pub(crate) struct Taps<T> {
     count: usize,
 }
 
-/// Adds the products of all taps of `channels` channels to, or with `fresh` puts them into, `out`.
+/// Adds the products of all taps of `channels` channels to, or with `fresh` puts them, finished, into, `out`.
 ///
 /// # Safety
 /// The processor has the instruction set; each tap's pointers can be read for `channels` elements at `count` multiples of
-/// the steps; `out` can be read and written for `channels` elements.
-pub(crate) type Sum<T> = unsafe fn(taps: &[Taps<T>], steps: (isize, isize), channels: usize, out: *mut T, fresh: bool);
+/// the steps; `out` can be read and written for `channels` elements; `finish` is for these.
+pub(crate) type Sum<T> = unsafe fn(
+    taps: &[Taps<T>],
+    steps: (isize, isize),
+    channels: usize,
+    out: *mut T,
+    fresh: bool,
+    finish: Option<&Finishing<T>>,
+);
+
+/// The bias of `len` channels from `first`.
+///
+/// # Safety
+/// As [`Sum`].
+#[inline(always)]
+unsafe fn bias<S: Simd>(finish: Option<&Finishing<S::T>>, first: usize, len: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match finish {
+            Some(finish) if !finish.bias.is_null() => part::<S>(finish.bias.add(first), len),
+            _ => S::zero(),
+        }
+    }
+}
+
+/// Writes `x`, finished, for `len` channels at `at`.
+///
+/// # Safety
+/// As [`Sum`].
+#[inline(always)]
+unsafe fn put<S: Simd>(at: *mut S::T, x: S::V, len: usize, bias: S::V, finish: Option<&Finishing<S::T>>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let x = match finish {
+            Some(finish) => finish.of::<S>(x, bias, at, len),
+            None => x,
+        };
+        if len == S::LANES { S::store(at, x) } else { S::store_part(at, x, len) }
+    }
+}
 
 /// # Safety
-/// As [`Sum`], for `NV · LANES` channels from `first`.
+/// As [`Sum`], for `NV` vectors of `len` channels from `first`.
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "as `Sum`, and which channels")]
 unsafe fn vectors<S: Simd, const NV: usize>(
     taps: &[Taps<S::T>],
     (lhs_step, rhs_step): (isize, isize),
     first: usize,
+    len: usize,
     out: *mut S::T,
     fresh: bool,
+    finish: Option<&Finishing<S::T>>,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -63,15 +102,20 @@ unsafe fn vectors<S: Simd, const NV: usize>(
             let (mut lhs, mut rhs) = (tap.lhs.add(first), tap.rhs.add(first));
             for _ in 0..tap.count {
                 for v in 0..NV {
-                    acc[v] = S::mul_add(S::load(lhs.add(v * S::LANES)), S::load(rhs.add(v * S::LANES)), acc[v]);
+                    let (x, weights) = (part::<S>(lhs.add(v * S::LANES), len), part::<S>(rhs.add(v * S::LANES), len));
+                    acc[v] = S::mul_add(x, weights, acc[v]);
                 }
                 lhs = lhs.wrapping_offset(lhs_step);
                 rhs = rhs.wrapping_offset(rhs_step);
             }
         }
         for v in 0..NV {
-            let at = out.add(first + v * S::LANES);
-            S::store(at, if fresh { acc[v] } else { S::add(S::load(at), acc[v]) });
+            let first = first + v * S::LANES;
+            let at = out.add(first);
+            if !fresh {
+                acc[v] = S::add(part::<S>(at, len), acc[v]);
+            }
+            put::<S>(at, acc[v], len, bias::<S>(finish, first, len), finish);
         }
     }
 }
@@ -79,32 +123,27 @@ unsafe fn vectors<S: Simd, const NV: usize>(
 /// # Safety
 /// As [`Sum`].
 #[inline(always)]
-unsafe fn sum<S: Simd<T: Real + Mul<Output = S::T>>>(
+unsafe fn sum<S: Simd>(
     taps: &[Taps<S::T>],
     steps: (isize, isize),
     channels: usize,
     out: *mut S::T,
     fresh: bool,
+    finish: Option<&Finishing<S::T>>,
 ) {
     let mut first = 0;
     // SAFETY: the caller's promise.
     unsafe {
         while channels - first >= 4 * S::LANES {
-            vectors::<S, 4>(taps, steps, first, out, fresh);
+            vectors::<S, 4>(taps, steps, first, S::LANES, out, fresh, finish);
             first += 4 * S::LANES;
         }
         while channels - first >= S::LANES {
-            vectors::<S, 1>(taps, steps, first, out, fresh);
+            vectors::<S, 1>(taps, steps, first, S::LANES, out, fresh, finish);
             first += S::LANES;
         }
-        for channel in first..channels {
-            let mut acc = if fresh { S::T::ZERO } else { *out.add(channel) };
-            for tap in taps {
-                for i in 0..tap.count as isize {
-                    acc = acc + *tap.lhs.offset(i * steps.0).add(channel) * *tap.rhs.offset(i * steps.1).add(channel);
-                }
-            }
-            *out.add(channel) = acc;
+        if first < channels {
+            vectors::<S, 1>(taps, steps, first, channels - first, out, fresh, finish);
         }
     }
 }
@@ -118,17 +157,25 @@ pub(crate) struct RowSteps {
     positions: (isize, isize),
 }
 
-/// Puts the sums of products of `channels` channels at [`TOGETHER`] neighbouring positions into `out`; the taps are those of
-/// the first.
+/// Puts the sums of products of `channels` channels at [`TOGETHER`] neighbouring positions, finished, into `out`; the taps are
+/// those of the first.
 ///
 /// # Safety
 /// As [`Sum`], for every position.
-pub(crate) type Together<T> = unsafe fn(taps: &[Taps<T>], steps: RowSteps, channels: usize, out: *mut T);
+pub(crate) type Together<T> =
+    unsafe fn(taps: &[Taps<T>], steps: RowSteps, channels: usize, out: *mut T, finish: Option<&Finishing<T>>);
 
 /// # Safety
-/// As [`Together`], for `NV · LANES` channels from `first`.
+/// As [`Together`], for `NV` vectors of `len` channels from `first`.
 #[inline(always)]
-unsafe fn block<S: Simd, const NV: usize>(taps: &[Taps<S::T>], steps: RowSteps, first: usize, out: *mut S::T) {
+unsafe fn block<S: Simd, const NV: usize>(
+    taps: &[Taps<S::T>],
+    steps: RowSteps,
+    first: usize,
+    len: usize,
+    out: *mut S::T,
+    finish: Option<&Finishing<S::T>>,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut acc = [[S::zero(); NV]; TOGETHER];
@@ -137,22 +184,23 @@ unsafe fn block<S: Simd, const NV: usize>(taps: &[Taps<S::T>], steps: RowSteps, 
             for _ in 0..tap.count {
                 let mut weights = [S::zero(); NV];
                 for v in 0..NV {
-                    weights[v] = S::load(rhs.add(v * S::LANES));
+                    weights[v] = part::<S>(rhs.add(v * S::LANES), len);
                 }
                 for (p, acc) in acc.iter_mut().enumerate() {
                     let lhs = lhs.offset(p as isize * steps.positions.0);
                     for v in 0..NV {
-                        acc[v] = S::mul_add(S::load(lhs.add(v * S::LANES)), weights[v], acc[v]);
+                        acc[v] = S::mul_add(part::<S>(lhs.add(v * S::LANES), len), weights[v], acc[v]);
                     }
                 }
                 lhs = lhs.wrapping_offset(steps.taps.0);
                 rhs = rhs.wrapping_offset(steps.taps.1);
             }
         }
-        for (p, acc) in acc.into_iter().enumerate() {
-            let out = out.offset(p as isize * steps.positions.1).add(first);
-            for v in 0..NV {
-                S::store(out.add(v * S::LANES), acc[v]);
+        for v in 0..NV {
+            let first = first + v * S::LANES;
+            let bias = bias::<S>(finish, first, len);
+            for (p, acc) in acc.iter().enumerate() {
+                put::<S>(out.offset(p as isize * steps.positions.1).add(first), acc[v], len, bias, finish);
             }
         }
     }
@@ -161,34 +209,26 @@ unsafe fn block<S: Simd, const NV: usize>(taps: &[Taps<S::T>], steps: RowSteps, 
 /// # Safety
 /// As [`Together`].
 #[inline(always)]
-unsafe fn together<S: Simd<T: Real + Mul<Output = S::T>>>(
+unsafe fn together<S: Simd>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
     channels: usize,
     out: *mut S::T,
+    finish: Option<&Finishing<S::T>>,
 ) {
     let mut first = 0;
     // SAFETY: the caller's promise.
     unsafe {
         while channels - first >= 4 * S::LANES {
-            block::<S, 4>(taps, steps, first, out);
+            block::<S, 4>(taps, steps, first, S::LANES, out, finish);
             first += 4 * S::LANES;
         }
         while channels - first >= S::LANES {
-            block::<S, 1>(taps, steps, first, out);
+            block::<S, 1>(taps, steps, first, S::LANES, out, finish);
             first += S::LANES;
         }
-        for p in 0..TOGETHER as isize {
-            for channel in first..channels {
-                let mut acc = S::T::ZERO;
-                for tap in taps {
-                    let (lhs, rhs) = (tap.lhs.offset(p * steps.positions.0).add(channel), tap.rhs.add(channel));
-                    for i in 0..tap.count as isize {
-                        acc = acc + *lhs.offset(i * steps.taps.0) * *rhs.offset(i * steps.taps.1);
-                    }
-                }
-                *out.offset(p * steps.positions.1).add(channel) = acc;
-            }
+        if first < channels {
+            block::<S, 1>(taps, steps, first, channels - first, out, finish);
         }
     }
 }
@@ -205,17 +245,30 @@ macro_rules! entries {
         /// # Safety
         /// As [`Sum`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $sum(taps: &[Taps<$t>], steps: (isize, isize), channels: usize, out: *mut $t, fresh: bool) {
+        unsafe fn $sum(
+            taps: &[Taps<$t>],
+            steps: (isize, isize),
+            channels: usize,
+            out: *mut $t,
+            fresh: bool,
+            finish: Option<&Finishing<$t>>,
+        ) {
             // SAFETY: the caller's promise.
-            unsafe { sum::<$simd>(taps, steps, channels, out, fresh) }
+            unsafe { sum::<$simd>(taps, steps, channels, out, fresh, finish) }
         }
 
         /// # Safety
         /// As [`Together`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $together(taps: &[Taps<$t>], steps: RowSteps, channels: usize, out: *mut $t) {
+        unsafe fn $together(
+            taps: &[Taps<$t>],
+            steps: RowSteps,
+            channels: usize,
+            out: *mut $t,
+            finish: Option<&Finishing<$t>>,
+        ) {
             // SAFETY: the caller's promise.
-            unsafe { together::<$simd>(taps, steps, channels, out) }
+            unsafe { together::<$simd>(taps, steps, channels, out, finish) }
         }
     };
 }
@@ -332,13 +385,18 @@ impl Channels {
             start as usize
         };
         let step = (self.phase[2].out.step as isize) * self.g.out_strides.spatial[2];
+        let short = self.sums * taps <= RUNS;
+        let simple = epilogue.and_then(|epilogue| epilogue.finish).filter(|finish| {
+            let steps = [self.g.out_strides.batch].into_iter().chain(self.g.out_strides.spatial);
+            short && finish.suits(self.channels, 0, steps, std::iter::empty())
+        });
         let finish = |row: usize| {
-            if let Some(epilogue) = epilogue {
+            if let Some(epilogue) = epilogue.filter(|_| simple.is_none()) {
                 // SAFETY: the elements of this row of positions, which are this task's.
-                epilogue(unsafe { Tile::new(out.get(), row_start(row), (row * x, x), self.channels, step) });
+                (epilogue.tiles)(unsafe { Tile::new(out.get(), row_start(row), (row * x, x), self.channels, step) });
             }
         };
-        if self.sums * taps <= RUNS {
+        if short {
             let inside = self.inside();
             let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
             let row_steps = RowSteps { taps: self.steps(), positions: (along, step) };
@@ -358,6 +416,8 @@ impl Channels {
                     }
                     count
                 };
+                let simple = simple.map(|finish| finish.at(out.get(), 0));
+                let simple = simple.as_ref();
                 let (mut first, mut own) = ([none; RUNS], [none; RUNS]);
                 // Positions inside have the taps of the first of them, moved along.
                 let count = if inside.is_empty() { 0 } else { collect(inside.start, &mut first) };
@@ -377,10 +437,10 @@ impl Channels {
                     // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
                     unsafe {
                         if inside.contains(&column) && column + TOGETHER <= inside.end {
-                            (kernels.together)(taps, row_steps, self.channels, to);
+                            (kernels.together)(taps, row_steps, self.channels, to, simple);
                             column += TOGETHER;
                         } else {
-                            (kernels.sum)(taps, row_steps.taps, self.channels, to, true);
+                            (kernels.sum)(taps, row_steps.taps, self.channels, to, true, simple);
                             column += 1;
                         }
                     }
@@ -412,7 +472,7 @@ impl Channels {
                             let Some(found) = self.taps(lhs, rhs, (row / y / z, i), at, tap) else { continue };
                             let to = to.wrapping_add(position * self.channels);
                             // SAFETY: as above.
-                            unsafe { (kernels.sum)(&[found], self.steps(), self.channels, to, false) };
+                            unsafe { (kernels.sum)(&[found], self.steps(), self.channels, to, false, None) };
                         }
                     }
                 }

@@ -3,6 +3,7 @@
 use rhyton_ir::op::ConvDims;
 
 use super::*;
+use crate::kernels::gemm::Finish;
 
 fn numbers(len: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -80,7 +81,8 @@ fn check(op: &Convolution, lhs_shape: &[usize], rhs_shape: &[usize]) {
                     }
                 };
                 let pool = Pool::new(threads);
-                convolution(&pool, isa, &g, &lhs, &rhs, &mut out, Some(&double));
+                convolution(&pool, isa, &g, &lhs, &rhs, &mut out, Some(Epilogue::new(&double)));
+                check_finish(&pool, isa, &g, &lhs, &rhs);
                 let largest = expected.iter().map(|e| e.1).fold(0.0, f64::max);
                 for (i, &(sum, size)) in expected.iter().enumerate() {
                     let error = (f64::from(out[i]) - 2.0 * sum).abs();
@@ -96,6 +98,31 @@ fn check(op: &Convolution, lhs_shape: &[usize], rhs_shape: &[usize]) {
                 assert_eq!(*first.get_or_insert_with(|| out.clone()), out, "{isa}: {op:?}: {threads} threads differ");
             }
         }
+    }
+}
+
+/// A finish is what its definition makes of the elements, be it done by kernels or on tiles.
+fn check_finish(pool: &Pool, isa: Isa, g: &ConvGeometry, lhs: &[f32], rhs: &[f32]) {
+    if g.out_strides.feature != 1 {
+        return;
+    }
+    let n = g.out_features;
+    let (bias, plus) = (numbers(n, 5), numbers(g.out_len(), 6));
+    let mut sums = vec![f32::NAN; g.out_len()];
+    convolution(pool, isa, g, lhs, rhs, &mut sums, None);
+    for (bias, plus, low, high) in [(&bias[..], &plus[..], -1.0, 1.0), (&bias, &[], 0.0, f32::INFINITY)] {
+        let of = |x: f32, i: usize| (x + bias[i % n] + plus.get(i).unwrap_or(&0.0)).max(low).min(high);
+        let tiles = |mut tile: crate::kernels::gemm::Tile<'_, f32>| {
+            for i in 0..tile.rows {
+                let first = tile.offset + i * tile.row_stride as usize;
+                tile.row(i).iter_mut().enumerate().for_each(|(j, x)| *x = of(*x, first + j));
+            }
+        };
+        let finish = Some(Finish { bias, plus, low, high });
+        let mut out = vec![f32::NAN; g.out_len()];
+        convolution(pool, isa, g, lhs, rhs, &mut out, Some(Epilogue { tiles: &tiles, finish }));
+        let expected: Vec<f32> = sums.iter().enumerate().map(|(i, &x)| of(x, i)).collect();
+        assert_eq!(out, expected, "{isa}: {g:?}");
     }
 }
 

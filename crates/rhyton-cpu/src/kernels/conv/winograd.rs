@@ -21,7 +21,8 @@ use super::super::simd::{Plain, Simd};
 use super::ConvGeometry;
 use crate::isa::Isa;
 use crate::kernels::gemm::{
-    Axis, BLOCK_K, Cut, Elements, Epilogue, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, Finishing, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile,
+    View, prefetch,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -59,12 +60,18 @@ pub(crate) struct Transforms<T> {
     /// The processor has the instruction set; the pointers can be read for `features`, a multiple of [`FEATURES`]; the
     /// results can be written.
     input: unsafe fn(from: &[*const T; POINTS], features: usize, to: *mut T, step: usize),
-    /// `Aᵀ m A` of `features` features: element `p` comes from `from + p · step`; outputs go through one pointer each, null
-    /// for those that lie outside of the result.
+    /// `Aᵀ m A` of `features` features: element `p` comes from `from + p · step`; outputs, finished, go through one pointer each,
+    /// null for those that lie outside of the result.
     ///
     /// # Safety
-    /// As for `input`.
-    output: unsafe fn(from: *const T, step: usize, features: usize, to: &[*mut T; OUT * OUT]),
+    /// As for `input`; `finish` is for these outputs.
+    output: unsafe fn(
+        from: *const T,
+        step: usize,
+        features: usize,
+        to: &[*mut T; OUT * OUT],
+        finish: Option<&Finishing<T>>,
+    ),
     /// `G g Gᵀ` of `features` kernels, whose taps come through one pointer each; element `p` of the result goes to
     /// `to + p · step`.
     ///
@@ -164,10 +171,20 @@ unsafe fn input<S: Simd<T = f32>>(from: &[*const f32; POINTS], features: usize, 
 /// # Safety
 /// As [`Transforms::output`].
 #[inline(always)]
-unsafe fn output<S: Simd<T = f32>>(from: *const f32, step: usize, features: usize, to: &[*mut f32; OUT * OUT]) {
+unsafe fn output<S: Simd<T = f32>>(
+    from: *const f32,
+    step: usize,
+    features: usize,
+    to: &[*mut f32; OUT * OUT],
+    finish: Option<&Finishing<f32>>,
+) {
     for first in (0..features).step_by(S::LANES) {
         // SAFETY: the caller's promise.
         unsafe {
+            let bias = match finish {
+                Some(finish) if !finish.bias.is_null() => S::load(finish.bias.add(first)),
+                _ => S::zero(),
+            };
             let mut half = [[S::zero(); IN]; OUT];
             for x in 0..IN {
                 let column = from_points::<S>(std::array::from_fn(|y| S::load(from.add((y * IN + x) * step + first))));
@@ -179,7 +196,12 @@ unsafe fn output<S: Simd<T = f32>>(from: *const f32, step: usize, features: usiz
                 for (x, value) in from_points::<S>(row).into_iter().enumerate() {
                     let at = to[y * OUT + x];
                     if !at.is_null() {
-                        S::store(at.add(first), value);
+                        let at = at.add(first);
+                        let value = match finish {
+                            Some(finish) => finish.of::<S>(value, bias, at, S::LANES),
+                            None => value,
+                        };
+                        S::store(at, value);
                     }
                 }
             }
@@ -242,9 +264,15 @@ macro_rules! entries {
         /// # Safety
         /// As [`Transforms::output`].
         $(#[target_feature(enable = $feature)])?
-        unsafe fn $output(from: *const f32, step: usize, features: usize, to: &[*mut f32; OUT * OUT]) {
+        unsafe fn $output(
+            from: *const f32,
+            step: usize,
+            features: usize,
+            to: &[*mut f32; OUT * OUT],
+            finish: Option<&Finishing<f32>>,
+        ) {
             // SAFETY: the caller's promise.
-            unsafe { output::<$simd>(from, step, features, to) }
+            unsafe { output::<$simd>(from, step, features, to, finish) }
         }
 
         /// # Safety
@@ -436,6 +464,11 @@ impl Winograd {
             panels_a_task = panels_a_task.div_ceil(2);
         }
         let groups = panels.div_ceil(panels_a_task);
+        let finish = epilogue.and_then(|epilogue| epilogue.finish).filter(|finish| {
+            let s = &g.out_strides;
+            finish.suits(g.out_features, 0, [s.batch, s.spatial[1], s.spatial[2]].into_iter(), std::iter::empty())
+        });
+        let epilogue = epilogue.filter(|_| finish.is_none());
         let out = Shared(out);
         pool.run(blocks * groups, &|task| {
             let (block, group) = (task / groups, task % groups);
@@ -450,7 +483,7 @@ impl Winograd {
                     s.offsets.extend(tiles.clone().map(|x| Place { image, y, x: x * OUT }));
                 }
                 // SAFETY: the operands were checked; each task has its own tiles and features of the result.
-                unsafe { self.task(isa, transforms, lhs, &kernel, s, panels.clone(), out.get()) };
+                unsafe { self.task(isa, transforms, lhs, &kernel, s, panels.clone(), out.get(), finish) };
             });
             let Some(epilogue) = epilogue else { return };
             let col0 = panels.start * kernel.cut.panel;
@@ -466,7 +499,7 @@ impl Winograd {
                     let mut tile =
                         unsafe { Tile::new(out.get(), offset, (row0, count), cols, g.out_strides.spatial[2]) };
                     tile.col0 = col0;
-                    epilogue(tile);
+                    (epilogue.tiles)(tile);
                 };
                 if parts == 1 {
                     run(y, height * (x1 - x0));
@@ -521,6 +554,7 @@ impl Winograd {
         s: &mut Task<T>,
         panels: std::ops::Range<usize>,
         out: *mut T,
+        finish: Option<Finish<'_, T>>,
     ) {
         let (g, cut, tiles) = (&self.g, &kernel.cut, s.offsets.len());
         let col0 = panels.start * cut.panel;
@@ -586,6 +620,9 @@ impl Winograd {
                                     c: c_rows.as_ptr(),
                                     c_offset: (panel - panels.start) * cut.panel,
                                     accumulate: k > 0,
+                                    height,
+                                    last: T::kernels(isa).lanes,
+                                    finish: None,
                                 });
                             }
                         }
@@ -593,6 +630,7 @@ impl Winograd {
                 }
             }
         }
+        let finish = finish.map(|finish| finish.at(out, col0));
         for (t, place) in s.offsets.iter().enumerate() {
             let to: [*mut T; OUT * OUT] = std::array::from_fn(|i| {
                 let (y, x) = (place.y + i / OUT, place.x + i % OUT);
@@ -600,7 +638,7 @@ impl Winograd {
                 if inside { out.wrapping_add(self.place(place.image, y, x) + col0) } else { std::ptr::null_mut() }
             });
             // SAFETY: outputs of this task; the products were computed above.
-            unsafe { (transforms.output)(products.add(t * c_step), product_step, cols, &to) };
+            unsafe { (transforms.output)(products.add(t * c_step), product_step, cols, &to, finish.as_ref()) };
         }
     }
 

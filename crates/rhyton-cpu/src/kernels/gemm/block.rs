@@ -100,6 +100,7 @@ impl<T: Real> Plan<'_, '_, T> {
             let k = self.cut.range(block);
             let a_step = self.prepare_a(s, origin, (m0, m1), k);
             let add = accumulate || block > k0;
+            let complete = block + 1 == k1;
             let mut width = 0;
             for panel in p0..p1 {
                 if width != self.cut.width(panel) {
@@ -109,7 +110,7 @@ impl<T: Real> Plan<'_, '_, T> {
                 // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
                 unsafe {
                     let (b, b_step) = self.panel(s, b, batch, panel, block, k);
-                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, panel == p0);
+                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, panel == p0, complete);
                 }
             }
         }
@@ -299,6 +300,7 @@ impl<T: Real> Plan<'_, '_, T> {
         col_stride: isize,
         accumulate: bool,
         first: bool,
+        complete: bool,
     ) {
         let col = panel * self.cut.panel;
         let cols = width.min(self.n - col);
@@ -309,6 +311,13 @@ impl<T: Real> Plan<'_, '_, T> {
         let packed = matches!(self.read_b, ReadB::Packed);
         let line = 64 / size_of::<T>();
         let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
+        let lanes = T::kernels(self.isa).lanes;
+        let finish = self.finish.filter(|_| complete).map(|finish| {
+            let c = self.p.c.ptr.cast_const();
+            // SAFETY: rows of C lie in its buffer.
+            let start = unsafe { s.c[0].cast_const().offset_from(c) } as usize;
+            finish.at(c, start + col)
+        });
         for (i, group) in s.groups.iter().enumerate() {
             if let Some(next) = s.groups.get(i + 1) {
                 if in_place {
@@ -339,10 +348,13 @@ impl<T: Real> Plan<'_, '_, T> {
                 c: s.c[group.first..].as_ptr(),
                 c_offset: col,
                 accumulate,
+                height: group.rows,
+                last: cols - (width - lanes),
+                finish,
             };
-            if group.rows == group.height && cols == width && col_stride == 1 {
+            if col_stride == 1 {
                 // SAFETY: the instruction set was checked; `point` made `height` pointers a run, each to `len` elements
-                // of A or to zeros; B is padded to `width`; the whole tile is in this task's block.
+                // of A or to zeros; B is padded to `width`; the rows and columns that there are are in this task's block.
                 unsafe { (group.kernel)(&micro) };
                 continue;
             }
@@ -351,7 +363,7 @@ impl<T: Real> Plan<'_, '_, T> {
             for (i, row) in rows[..group.height].iter_mut().enumerate() {
                 *row = tile[i * width..(i + 1) * width].as_mut_ptr();
             }
-            (micro.c, micro.c_offset, micro.accumulate) = (rows.as_ptr(), 0, false);
+            (micro.c, micro.c_offset, micro.accumulate, micro.last) = (rows.as_ptr(), 0, false, lanes);
             // SAFETY: as above, into the tile on the stack, of which only what exists of C is then copied.
             unsafe {
                 (group.kernel)(&micro);

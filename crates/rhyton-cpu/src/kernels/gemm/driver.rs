@@ -3,7 +3,7 @@
 use super::block::{Scratch, row_copy};
 use super::packed::{Cut, Shared, offset_of, pack_all};
 use super::view::{Axis, Elements, View};
-use super::{BLOCK_K, BLOCK_K_COLUMNS, BatchDim, Epilogue, Gemm, Out, Real, Rhs, Tile};
+use super::{BLOCK_K, BLOCK_K_COLUMNS, BatchDim, Epilogue, Finish, Gemm, Out, Real, Rhs, Tile};
 use crate::isa::Isa;
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -67,7 +67,7 @@ fn transposed<T: Real>(pool: &Pool, isa: Isa, p: &Gemm<'_, T>, b: &View<'_, T>, 
     let batch: Vec<BatchDim> = p.batch.iter().map(|dim| BatchDim { a: dim.b, b: dim.a, ..*dim }).collect();
     let epilogue = |tile: Tile<'_, T>| {
         let Some(epilogue) = p.epilogue else { return };
-        epilogue(Tile {
+        (epilogue.tiles)(Tile {
             row0: tile.col0,
             rows: tile.cols,
             row_stride: tile.col_stride,
@@ -89,7 +89,7 @@ fn transposed<T: Real>(pool: &Pool, isa: Isa, p: &Gemm<'_, T>, b: &View<'_, T>, 
             c,
             batch: &batch,
             accumulate: p.accumulate,
-            epilogue: p.epilogue.is_some().then_some(&epilogue as Epilogue<'_, T>),
+            epilogue: p.epilogue.is_some().then_some(Epilogue::new(&epilogue)),
         },
     );
 }
@@ -152,6 +152,8 @@ pub(super) struct Plan<'p, 'a, T: Real> {
     pub(super) block_n: usize,
     /// Chunks of K.
     pub(super) chunks: usize,
+    /// What the micro-kernels do to elements of C before they write them, instead of the epilogue.
+    pub(super) finish: Option<Finish<'a, T>>,
 }
 
 /// The buffers that all tasks share.
@@ -195,6 +197,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             block_m: m.div_ceil(m.div_ceil(BLOCK_M)).next_multiple_of(2),
             block_n: 4.min(cut.panels()),
             chunks: 1,
+            finish: None,
         };
         if let Rhs::View(b) = &p.b {
             let in_place = matches!(b.data, Elements::Native(_)) && !b.is_spatial();
@@ -240,9 +243,20 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         self.batches * self.chunks * self.m.div_ceil(self.block_m) * self.cut.panels().div_ceil(self.block_n)
     }
 
-    fn run(&self) {
+    fn run(mut self) {
         if let Some((kernel, rows)) = self.dot_operands() {
             return self.run_dots(kernel, rows);
+        }
+        let c = &self.p.c;
+        if let Some(finish) = self.p.epilogue.and_then(|epilogue| epilogue.finish)
+            && c.is_kept()
+            && c.col_stride == 1
+            && self.chunks == 1
+            && self.k > 0
+        {
+            let rows = c.rows.dims().iter().filter(|dim| dim.size > 1).map(|dim| dim.stride);
+            let batches = self.p.batch.iter().filter(|dim| dim.size > 1).map(|dim| dim.c);
+            self.finish = finish.suits(self.n, c.offset, rows, batches).then_some(finish);
         }
         scratch::with(|common: &mut Common<T>| {
             let b: *const T = match (&self.p.b, self.read_b) {
@@ -279,9 +293,10 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         let blocks_m = self.m.div_ceil(self.block_m);
         let blocks_n = self.cut.panels().div_ceil(self.block_n);
         self.each(self.tasks(), &|i| {
-            // Neighbouring tasks share their panels of B.
+            // Each thread has neighbouring tasks. Those share what is more: rows of A, or panels of B.
             let (batch, i) = (i / (blocks_m * blocks_n), i % (blocks_m * blocks_n));
-            let (block_n, block_m) = (i / blocks_m, i % blocks_m);
+            let (block_m, block_n) =
+                if self.m >= self.n { (i / blocks_n, i % blocks_n) } else { (i % blocks_m, i / blocks_m) };
             let rows = (block_m * self.block_m, ((block_m + 1) * self.block_m).min(self.m));
             let panels = (block_n * self.block_n, ((block_n + 1) * self.block_n).min(self.cut.panels()));
             let c = &self.p.c;
@@ -318,7 +333,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         });
     }
 
-    /// Calls the epilogue for rows from `row0` at `offsets`, evenly spaced ones together; if C is not kept, the rows are at
+    /// Calls the epilogue, if the micro-kernels have not done its work, for rows from `row0` at `offsets`, evenly spaced ones together; if C is not kept, the rows are at
     /// `made`, that many elements apart.
     pub(super) fn finish(
         &self,
@@ -329,7 +344,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         offsets: &[isize],
         made: Option<(*mut T, usize)>,
     ) {
-        let Some(epilogue) = self.p.epilogue else { return };
+        let Some(epilogue) = self.p.epilogue.filter(|_| self.finish.is_none()) else { return };
         let mut i = 0;
         while i < offsets.len() {
             let stride = offsets.get(i + 1).map_or(0, |next| next - offsets[i]);
@@ -339,7 +354,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 None => (self.p.c.ptr.wrapping_offset(offset), (stride, self.p.c.col_stride)),
                 Some((made, pitch)) => (made.wrapping_add(i * pitch), (pitch as isize, 1)),
             };
-            epilogue(Tile {
+            (epilogue.tiles)(Tile {
                 batch,
                 row0: row0 + i,
                 rows: more + 1,

@@ -41,6 +41,53 @@ pub(crate) struct Micro<T> {
     pub(crate) c_offset: usize,
     /// Add to C instead of overwriting it.
     pub(crate) accumulate: bool,
+    /// Rows of the tile that C has: the others are computed and not written.
+    pub(crate) height: usize,
+    /// Elements of the last vector of each row that C has.
+    pub(crate) last: usize,
+    /// What is done to the elements before they are written.
+    pub(crate) finish: Option<Finishing<T>>,
+}
+
+/// [`Finish`](super::Finish) for a row of vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Finishing<T> {
+    /// The bias of the first column, or null.
+    pub(crate) bias: *const T,
+    /// What is added, at the places that elements have from `c` on, or null.
+    pub(crate) plus: *const T,
+    pub(crate) c: *const T,
+    pub(crate) low: T,
+    pub(crate) high: T,
+}
+
+impl<T: Copy> Finishing<T> {
+    /// What becomes of `x`, `bias` and the `len` elements that are added to those at `at`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set. `at` lies in the buffer that starts at `c`, and `plus` is null or can be read for
+    /// `len` elements at the same place.
+    #[inline(always)]
+    pub(crate) unsafe fn of<S: Simd<T = T>>(&self, x: S::V, bias: S::V, at: *const T, len: usize) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut x = S::add(x, bias);
+            if !self.plus.is_null() {
+                x = S::add(x, part::<S>(self.plus.offset(at.offset_from(self.c)), len));
+            }
+            S::at_most(S::splat(self.high), S::at_least(S::splat(self.low), x))
+        }
+    }
+}
+
+/// The `len` elements at `p`.
+///
+/// # Safety
+/// They can be read, and the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn part<S: Simd>(p: *const S::T, len: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { if len == S::LANES { S::load(p) } else { S::load_part(p, len) } }
 }
 
 /// Computes a tile.
@@ -48,8 +95,8 @@ pub(crate) struct Micro<T> {
 /// # Safety
 /// The processor has the kernel's instruction set. `rows` has `runs · MR` pointers, `lens` has `runs` lengths; each
 /// pointer can be read at multiples of `a_step` below `len · a_step`; `b` can be read for `NV · LANES` elements at each
-/// of `Σ lens` multiples of `b_step`; each of the `MR` pointers of `c`, plus `c_offset`, can be read and written for
-/// `NV · LANES` elements, by nobody else meanwhile.
+/// of `Σ lens` multiples of `b_step`; each of the first `height` pointers of `c`, plus `c_offset`, can be read and written for
+/// `(NV - 1) · LANES + last` elements, by nobody else meanwhile; a `finish` is for these places.
 pub(crate) type MicroFn<T> = unsafe fn(&Micro<T>);
 
 /// The kernels of an instruction set and element type.
@@ -103,13 +150,45 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
                 k += m.a_step;
             }
         }
-        for r in 0..MR {
-            let c = (*m.c.add(r)).add(m.c_offset);
+        let len = |v: usize| if v + 1 == NV { m.last } else { S::LANES };
+        let mut bias = [S::zero(); NV];
+        if let Some(finish) = m.finish.filter(|finish| !finish.bias.is_null()) {
             for v in 0..NV {
-                let at = c.add(v * S::LANES);
-                let old = if m.accumulate { S::add(S::load(at), acc[r][v]) } else { acc[r][v] };
-                S::store(at, old);
+                bias[v] = part::<S>(finish.bias.add(v * S::LANES), len(v));
             }
+        }
+        // By hand, as the compiler does not unroll so large a loop, and then keeps the sums in memory.
+        macro_rules! write_rows {
+            ($($r:literal)*) => {$(
+                if let Some(sums) = acc.get($r).filter(|_| $r < m.height) {
+                    write_row::<S, NV>(m, *sums, &bias, (*m.c.add($r)).add(m.c_offset));
+                }
+            )*};
+        }
+        const { assert!(MR <= 8) };
+        write_rows!(0 1 2 3 4 5 6 7);
+    }
+}
+
+/// Finishes a row of the tile and writes it at `c`.
+///
+/// # Safety
+/// As [`MicroFn`].
+#[inline(always)]
+unsafe fn write_row<S: Simd, const NV: usize>(m: &Micro<S::T>, sums: [S::V; NV], bias: &[S::V; NV], c: *mut S::T) {
+    for v in 0..NV {
+        let len = if v + 1 == NV { m.last } else { S::LANES };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = c.add(v * S::LANES);
+            let mut x = sums[v];
+            if m.accumulate {
+                x = S::add(part::<S>(at, len), x);
+            }
+            if let Some(finish) = &m.finish {
+                x = finish.of::<S>(x, bias[v], at, len);
+            }
+            if len == S::LANES { S::store(at, x) } else { S::store_part(at, x, len) }
         }
     }
 }

@@ -29,7 +29,7 @@ use std::marker::PhantomData;
 pub(crate) use driver::FEW_ROWS;
 pub use driver::gemm;
 use micro::Kernels;
-pub(crate) use micro::{MAX_ROWS, Micro};
+pub(crate) use micro::{Finishing, MAX_ROWS, Micro, part};
 use pack::Transpose8;
 pub(crate) use pack::prefetch;
 pub(crate) use packed::{Cut, Shared};
@@ -56,6 +56,10 @@ pub trait Real:
     const ZERO: Self;
     /// The nearest value.
     fn from_f32(x: f32) -> Self;
+    /// What is said of `f32`s, if these are `f32`s.
+    fn finish(_: Finish<'_, f32>) -> Option<Finish<'_, Self>> {
+        None
+    }
     /// The micro-kernels.
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is implemented here only")]
@@ -86,6 +90,9 @@ impl Real for f32 {
     #[inline(always)]
     fn from_f32(x: f32) -> f32 {
         x
+    }
+    fn finish(finish: Finish<'_, f32>) -> Option<Finish<'_, f32>> {
+        Some(finish)
     }
     fn kernels(isa: Isa) -> &'static Kernels<f32> {
         micro::f32_kernels(isa)
@@ -289,8 +296,58 @@ impl<T> Tile<'_, T> {
     }
 }
 
-/// What is done with a block of C when it is complete, on the thread that computed it.
-pub type Epilogue<'a, T> = &'a (dyn Fn(Tile<'_, T>) + Sync);
+/// What is done with C, on the thread that computes it.
+#[derive(Clone, Copy)]
+pub struct Epilogue<'a, T> {
+    /// Called for each block of C when it is complete.
+    pub tiles: &'a (dyn Fn(Tile<'_, T>) + Sync),
+    /// The same, if it is as simple as this. Kernels that can do it where they write C call nothing.
+    pub finish: Option<Finish<'a, T>>,
+}
+
+/// `c = clamp(c + bias + plus, low, high)`, where NaN stays NaN.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish<'a, T> {
+    /// The bias of the elements in the buffer of C, which it repeats over; or nothing.
+    pub bias: &'a [T],
+    /// As many elements as the buffer of C has, or nothing.
+    pub plus: &'a [T],
+    /// The least.
+    pub low: T,
+    /// The most.
+    pub high: T,
+}
+
+impl<T: Real> Finish<'_, T> {
+    /// How kernels do it that write neighbours from `at` of the buffer of C that starts at `c`.
+    pub(crate) fn at(&self, c: *const T, at: usize) -> Finishing<T> {
+        let start = |x: &[T], offset: usize| if x.is_empty() { std::ptr::null() } else { x[offset..].as_ptr() };
+        let bias = start(self.bias, at % self.bias.len().max(1));
+        Finishing { bias, plus: start(self.plus, 0), c, low: self.low, high: self.high }
+    }
+
+    /// Whether each run of `n` elements of C sees neighbours of the bias, the same for all rows of a product; the runs start at
+    /// `offset` and multiples of the steps of `rows` and `batches` from there.
+    pub(crate) fn suits(
+        &self,
+        n: usize,
+        offset: usize,
+        mut rows: impl Iterator<Item = isize>,
+        mut batches: impl Iterator<Item = isize>,
+    ) -> bool {
+        let period = self.bias.len();
+        let whole = |step: isize, of: usize| step.unsigned_abs().is_multiple_of(of);
+        let phases = period.is_multiple_of(n) && offset.is_multiple_of(n) && batches.all(|step| whole(step, n));
+        period == 0 || (phases && rows.all(|step| whole(step, period)))
+    }
+}
+
+impl<'a, T> Epilogue<'a, T> {
+    /// One that is nothing simple.
+    pub fn new(tiles: &'a (dyn Fn(Tile<'_, T>) + Sync)) -> Epilogue<'a, T> {
+        Epilogue { tiles, finish: None }
+    }
+}
 
 /// A product, or a batch of them.
 pub struct Gemm<'a, T> {
@@ -304,7 +361,7 @@ pub struct Gemm<'a, T> {
     pub batch: &'a [BatchDim],
     /// Add to C instead of overwriting it.
     pub accumulate: bool,
-    /// Called for each block of C when it is complete.
+    /// What is done with C.
     pub epilogue: Option<Epilogue<'a, T>>,
 }
 

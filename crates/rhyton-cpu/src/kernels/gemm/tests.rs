@@ -79,9 +79,10 @@ fn check(a: View<'_, f32>, b: View<'_, f32>, batch: &[BatchDim]) {
                 c: Out::matrix(&mut c, (m, n), n),
                 batch,
                 accumulate: true,
-                epilogue: Some(&epilogue),
+                epilogue: Some(Epilogue::new(&epilogue)),
             };
             gemm(&pool, isa, &product);
+            check_finish(&pool, isa, (product.a, product.b), batch, batches * m * n);
             assert!(seen.lock().unwrap().iter().all(|&count| count == 1), "{isa}: {m}x{k}x{n}: the epilogue's tiles");
             assert_eq!(c[batches * m * n..], [0.5; 3], "{isa}: {m}x{k}x{n}: written past the end");
             for (i, &(sum, size)) in expected.iter().enumerate() {
@@ -94,6 +95,46 @@ fn check(a: View<'_, f32>, b: View<'_, f32>, batch: &[BatchDim]) {
                 assert_eq!(*same, c, "{isa}: {m}x{k}x{n}: differs with {threads} threads");
             }
         }
+    }
+}
+
+/// A finish is what its definition makes of the elements, be it done by micro-kernels or on tiles.
+fn check_finish(pool: &Pool, isa: Isa, (a, b): (View<'_, f32>, Rhs<'_, f32>), batch: &[BatchDim], len: usize) {
+    let m = a.shape().0;
+    let n = len / m / batch.iter().map(|dim| dim.size).product::<usize>();
+    let (bias, plus) = (numbers(n, 5), numbers(len, 6));
+    let run = |c: &mut [f32], epilogue: Option<Epilogue<'_, f32>>| {
+        let c = Out::matrix(c, (m, n), n);
+        gemm(pool, isa, &Gemm { a, b, c, batch, accumulate: true, epilogue });
+    };
+    let mut sums = vec![0.25f32; len];
+    run(&mut sums, None);
+    for (bias, plus, low, high) in [
+        (&bias[..], &plus[..], -1.0, 1.0),
+        (&bias, &[], 0.0, f32::INFINITY),
+        (&[], &plus, f32::NEG_INFINITY, 0.5),
+        (&[], &[], 0.0, 6.0),
+    ] {
+        let finish = Finish { bias, plus, low, high };
+        let of = |x: f32, i: usize| {
+            let x = x + bias.get(i % n).unwrap_or(&0.0) + plus.get(i).unwrap_or(&0.0);
+            x.max(low).min(high)
+        };
+        let tiles = |mut tile: Tile<'_, f32>| {
+            for i in 0..tile.rows {
+                let first = tile.offset as isize + i as isize * tile.row_stride;
+                for j in 0..tile.cols as isize {
+                    // SAFETY: an element of the tile.
+                    let x =
+                        unsafe { &mut *tile.as_mut_ptr().offset(i as isize * tile.row_stride + j * tile.col_stride) };
+                    *x = of(*x, (first + j * tile.col_stride) as usize);
+                }
+            }
+        };
+        let mut c = vec![0.25f32; len];
+        run(&mut c, Some(Epilogue { tiles: &tiles, finish: Some(finish) }));
+        let expected: Vec<f32> = sums.iter().enumerate().map(|(i, &x)| of(x, i)).collect();
+        assert_eq!(c, expected, "{isa}: {finish:?}");
     }
 }
 

@@ -3,11 +3,11 @@
 use rhyton_ir::{DType, Element, Result};
 
 use super::pairs::{Paired, Pairs, WORTH};
-use super::{MOST_KEPT, finish, numbers, then};
+use super::{MOST_KEPT, epilogue, finish, numbers, then};
 use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::kernels::conv::{self, ConvGeometry, ConvStrides};
-use crate::kernels::gemm::{Epilogue, Pair, Real, Shared, Tile};
+use crate::kernels::gemm::{Pair, Real, Shared, Tile};
 use crate::kernels::scratch::Aligned;
 use crate::lower::emit::{Operand, Target};
 use crate::plan::{Context, Cost, Kernel, Slot, aligned};
@@ -102,9 +102,8 @@ impl Convolve {
         rhs: impl FnOnce() -> conv::Kernel<'a, T>,
         out: *mut T,
     ) {
-        let epilogue = |tile: Tile<'_, T>| finish(cx, &self.out, self.tiles.as_ref(), tile);
-        let epilogue: Option<Epilogue<'_, T>> =
-            if self.tiles.is_some() || self.out.dtype.size() == 2 { Some(&epilogue) } else { None };
+        let finish = |tile: Tile<'_, T>| finish(cx, &self.out, self.tiles.as_ref(), tile);
+        let epilogue = epilogue(cx, &self.out, self.tiles.as_ref(), &finish);
         let rhs = match self.packed.zip(plan.packed::<T>()) {
             // SAFETY: the slot has these bytes, in which `prepare` has packed the kernel.
             Some((slot, len)) => unsafe {

@@ -14,7 +14,7 @@ use crate::fuse::block;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::fuse::program::Program;
 use crate::kernels::conv::{ConvGeometry, ConvStrides};
-use crate::kernels::gemm::{MAX_DIMS, Tile};
+use crate::kernels::gemm::{Epilogue, MAX_DIMS, Real, Tile};
 use crate::plan::{Context, Kernel};
 use convolve::Convolve;
 use product::Product;
@@ -130,6 +130,18 @@ fn geometry(op: &Convolution, inputs: &[super::view::View]) -> Option<ConvGeomet
 
 /// Most bytes of a packed operand that is kept.
 const MOST_KEPT: usize = 64 << 20;
+
+/// What is to be done with a result that `tiles` work on, the work of [`finish`].
+fn epilogue<'a, T: Real>(
+    cx: &Context<'a>,
+    out: &Target,
+    tiles: Option<&FusedLoop>,
+    finish: &'a (dyn Fn(Tile<'_, T>) + Sync),
+) -> Option<Epilogue<'a, T>> {
+    let narrow = out.dtype.size() == 2;
+    let simple = tiles.filter(|_| !narrow).and_then(|tiles| tiles.finish(cx)).and_then(T::finish);
+    (narrow || tiles.is_some()).then_some(Epilogue { tiles: finish, finish: simple })
+}
 
 /// Finishes a block of a product: stores it rounded if the result is narrower, and works on it.
 fn finish<T>(cx: &Context, out: &Target, tiles: Option<&FusedLoop>, mut tile: Tile<'_, T>) {

@@ -4,10 +4,10 @@ use rhyton_ir::op::DotGeneral;
 use rhyton_ir::{DType, Element, Result, bf16, f16};
 
 use super::pairs::{Paired, Pairs, WORTH};
-use super::{MOST_KEPT, finish, numbers, then};
+use super::{MOST_KEPT, epilogue, finish, numbers, then};
 use crate::fuse::fused_loop::FusedLoop;
 use crate::kernels::gemm::{
-    Axis, BatchDim, Dim, Elements, Epilogue, FEW_ROWS, Gemm, Out, Packed, Real, Rhs, Space, Tile, View, gemm,
+    Axis, BatchDim, Dim, Elements, FEW_ROWS, Gemm, Out, Packed, Real, Rhs, Space, Tile, View, gemm,
 };
 use crate::kernels::scratch::Aligned;
 use crate::lower::emit::{Operand, Target};
@@ -130,9 +130,8 @@ impl Product {
         c: *mut T,
     ) {
         let (m, n, k) = axes.size;
-        let epilogue = |tile: Tile<'_, T>| finish(cx, &self.c, self.tiles.as_ref(), tile);
-        let epilogue: Option<Epilogue<'_, T>> =
-            if self.tiles.is_some() || self.c.dtype.size() == 2 { Some(&epilogue) } else { None };
+        let finish = |tile: Tile<'_, T>| finish(cx, &self.c, self.tiles.as_ref(), tile);
+        let epilogue = epilogue(cx, &self.c, self.tiles.as_ref(), &finish);
         // SAFETY: `c` is null or the buffer of the result, which has that many elements and only the epilogue reaches meanwhile.
         let out = unsafe { Out::from_raw(c, self.c.count(), 0, Axis::plain(m, n as isize), n, 1) };
         let b = match self.packed {
