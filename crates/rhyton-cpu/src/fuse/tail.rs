@@ -143,23 +143,32 @@ impl Tail {
         }
     }
 
-    /// The same, if it is a bias, then an addend, then a clamp, or some of these.
+    /// The bias, an element for each index of the last axis.
+    fn bias<'a>(&self, cx: &Context<'a>) -> Option<&'a [f32]> {
+        // SAFETY: the load's view has these elements.
+        self.bias.map(|(slot, offset)| unsafe { block::read(cx.pointer(slot).add(offset as usize * 4), self.period) })
+    }
+
+    /// The same, if it is a bias, then an addend, then a clamp or swish, or some of these.
     pub(super) fn finish<'a>(&self, cx: &Context<'a>) -> Option<Finish<'a, f32>> {
-        let mut out = Finish { bias: &[], plus: &[], low: EVERYTHING.0, high: EVERYTHING.1 };
+        let mut out = Finish { bias: &[], plus: &[], low: EVERYTHING.0, high: EVERYTHING.1, swish: false };
         for (i, step) in self.steps.iter().enumerate() {
             let last = i + 1 == self.steps.len();
             match *step {
                 Step::Bias(low, high) if i == 0 && (last || (low, high) == EVERYTHING) => {
-                    let (slot, offset) = self.bias?;
-                    // SAFETY: the load's view has an element for each index of the last axis.
-                    out.bias = unsafe { block::read(cx.pointer(slot).add(offset as usize * 4), self.period) };
+                    out.bias = self.bias(cx)?;
                     (out.low, out.high) = (low, high);
+                }
+                Step::BiasSwish if i == 0 && last => {
+                    out.bias = self.bias(cx)?;
+                    out.swish = true;
                 }
                 Step::Plus(slot) if out.plus.is_empty() => {
                     // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
                     out.plus = unsafe { block::read(cx.pointer(slot), self.len) };
                 }
                 Step::Clamp(low, high) if last => (out.low, out.high) = (low, high),
+                Step::Swish if last => out.swish = true,
                 _ => return None,
             }
         }
@@ -170,11 +179,9 @@ impl Tail {
     pub(super) fn run(&self, cx: &Context, start: usize, rows: usize, width: usize, pitch: usize) {
         let mut repeated = [0f32; REPEATED];
         let mut period = usize::MAX;
-        let bias: &[f32] = match self.bias {
+        let bias: &[f32] = match self.bias(cx) {
             None => &[],
-            Some((slot, offset)) => {
-                // SAFETY: the load's view has an element for each index of the last axis.
-                let bias = unsafe { block::read::<f32>(cx.pointer(slot).add(offset as usize * 4), self.period) };
+            Some(bias) => {
                 if self.period > REPEATED / 2 {
                     period = self.period;
                     bias

@@ -57,6 +57,16 @@ pub unsafe trait Simd: Copy {
     /// # Safety
     /// See [`Simd`].
     unsafe fn at_most(high: Self::V, x: Self::V) -> Self::V;
+    /// Whether there is a [`Simd::swish`].
+    const HAS_SWISH: bool = false;
+    /// `x · logistic(x)`; of types without it, `x`.
+    ///
+    /// # Safety
+    /// See [`Simd`].
+    #[inline(always)]
+    unsafe fn swish(x: Self::V) -> Self::V {
+        x
+    }
     /// The `len` ≤ `LANES` elements at `p`, then anything.
     ///
     /// # Safety
@@ -203,6 +213,7 @@ macro_rules! intrinsics {
 mod x86 {
     use std::arch::x86_64::*;
 
+    use super::super::math::single::{EXP, LN_2_HIGH, LN_2_REST};
     use super::{Pair, Simd};
 
     /// The mask of the first `len` of 16.
@@ -215,6 +226,38 @@ mod x86 {
     #[inline(always)]
     fn first_8(len: usize) -> __mmask8 {
         ((1u32 << len) - 1) as __mmask8
+    }
+
+    /// `x · logistic(x)`, to two units in the last place. With `e = exp(-|x|)`, `logistic(-|x|) = e / (1 + e)`.
+    ///
+    /// # Safety
+    /// The processor has AVX-512.
+    #[inline(always)]
+    unsafe fn swish_512(x: __m512) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let one = _mm512_set1_ps(1.0);
+            let sign = _mm512_castps_si512(_mm512_set1_ps(-0.0));
+            let negative = _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(x), sign));
+            // Below that e is 0.
+            let t = _mm512_max_ps(_mm512_set1_ps(-110.0), negative);
+            let n = _mm512_roundscale_ps::<8>(_mm512_mul_ps(t, _mm512_set1_ps(std::f32::consts::LOG2_E)));
+            let r = _mm512_fmadd_ps(n, _mm512_set1_ps(-LN_2_HIGH), t);
+            let r = _mm512_fmadd_ps(n, _mm512_set1_ps(LN_2_REST), r);
+            let mut p = _mm512_set1_ps(EXP[0]);
+            for term in &EXP[1..] {
+                p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(*term));
+            }
+            let e = _mm512_add_ps(one, _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r));
+            let e = _mm512_scalef_ps(e, n);
+            let sum = _mm512_add_ps(one, e);
+            // 14 bits, doubled by a step of Newton's method.
+            let guess = _mm512_rcp14_ps(sum);
+            let inverse = _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(sum, guess, one), guess);
+            let smaller = _mm512_mul_ps(e, inverse);
+            let positive = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(x, _mm512_setzero_ps());
+            _mm512_mul_ps(x, _mm512_mask_sub_ps(smaller, positive, one, smaller))
+        }
     }
 
     intrinsics! {
@@ -230,6 +273,12 @@ mod x86 {
         unsafe fn store_part(p: *mut f32, v: __m512, len: usize) {
             // SAFETY: as above.
             unsafe { _mm512_mask_storeu_ps(p, first_16(len), v) }
+        }
+        const HAS_SWISH: bool = true;
+        #[inline(always)]
+        unsafe fn swish(x: __m512) -> __m512 {
+            // SAFETY: the caller's promise.
+            unsafe { swish_512(x) }
         }
     }
     intrinsics! {
@@ -392,3 +441,68 @@ mod arm {
 }
 #[cfg(target_arch = "aarch64")]
 pub use arm::*;
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    #[test]
+    fn swish_is_what_it_is_in_double_precision() {
+        if !Isa::Avx512.is_available() {
+            return;
+        }
+        let swish = |x: f32| {
+            let mut out = [x; 16];
+            // SAFETY: the instruction set is there, and 16 elements.
+            unsafe { swish_of(&mut out) };
+            out[0]
+        };
+        for i in -2_000_000..2_000_000i32 {
+            let x = i as f32 * 1e-4;
+            let expected = f64::from(x) / (1.0 + (-f64::from(x)).exp());
+            // What is not a normal number may be 0.
+            let error = 2.5e-7 * expected.abs() + f64::from(f32::MIN_POSITIVE);
+            assert!((f64::from(swish(x)) - expected).abs() <= error, "{x}: {} is not {expected}", swish(x));
+        }
+        assert_eq!((swish(f32::INFINITY), swish(3e38), swish(-3e38)), (f32::INFINITY, 3e38, 0.0));
+        assert!(swish(f32::NAN).is_nan());
+    }
+
+    /// # Safety
+    /// The processor has AVX-512.
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+    unsafe fn swish_of(x: &mut [f32; 16]) {
+        // SAFETY: the caller's promise.
+        unsafe { Avx512F32::store(x.as_mut_ptr(), Avx512F32::swish(Avx512F32::load(x.as_ptr()))) };
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_not_clamped() {
+        for (low, x, expected) in [(0.0, f32::NAN, f32::NAN), (0.0, -1.0, 0.0), (0.0, 2.0, 2.0)] {
+            // SAFETY: no instruction set is needed.
+            let plain = unsafe { Plain::<f32>::at_least([low; 4], [x; 4])[0] };
+            assert_eq!(plain.to_bits(), f32::to_bits(expected));
+            if Isa::Avx512.is_available() {
+                assert_eq!(clamped(low, x).to_bits(), f32::to_bits(expected));
+            }
+        }
+    }
+
+    fn clamped(low: f32, x: f32) -> f32 {
+        /// # Safety
+        /// The processor has AVX-512.
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
+        unsafe fn of(low: f32, x: f32, out: &mut [f32; 16]) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let v = Avx512F32::at_least(Avx512F32::splat(low), Avx512F32::splat(x));
+                Avx512F32::store(out.as_mut_ptr(), v);
+            }
+        }
+        let mut out = [0.0; 16];
+        // SAFETY: asked for by the caller.
+        unsafe { of(low, x, &mut out) };
+        out[0]
+    }
+}

@@ -18,7 +18,7 @@ use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, Simd};
 use super::{ConvGeometry, ConvStrides, Phase};
 use crate::isa::Isa;
-use crate::kernels::gemm::{Epilogue, Finishing, Real, Shared, Tile, part};
+use crate::kernels::gemm::{Epilogue, Finishing, Real, Shared, Tile, part, put, swish};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
 
@@ -71,21 +71,20 @@ unsafe fn bias<S: Simd>(finish: Option<&Finishing<S::T>>, first: usize, len: usi
 /// # Safety
 /// As [`Sum`].
 #[inline(always)]
-unsafe fn put<S: Simd>(at: *mut S::T, x: S::V, len: usize, bias: S::V, finish: Option<&Finishing<S::T>>) {
+unsafe fn finished<S: Simd>(at: *mut S::T, x: S::V, len: usize, bias: S::V, finish: Option<&Finishing<S::T>>) {
     // SAFETY: the caller's promise.
     unsafe {
         let x = match finish {
             Some(finish) => finish.of::<S>(x, bias, at, len),
             None => x,
         };
-        if len == S::LANES { S::store(at, x) } else { S::store_part(at, x, len) }
+        put::<S>(at, x, len);
     }
 }
 
 /// # Safety
 /// As [`Sum`], for `NV` vectors of `len` channels from `first`.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "as `Sum`, and which channels")]
 unsafe fn vectors<S: Simd, const NV: usize>(
     taps: &[Taps<S::T>],
     (lhs_step, rhs_step): (isize, isize),
@@ -115,7 +114,7 @@ unsafe fn vectors<S: Simd, const NV: usize>(
             if !fresh {
                 acc[v] = S::add(part::<S>(at, len), acc[v]);
             }
-            put::<S>(at, acc[v], len, bias::<S>(finish, first, len), finish);
+            finished::<S>(at, acc[v], len, bias::<S>(finish, first, len), finish);
         }
     }
 }
@@ -144,6 +143,9 @@ unsafe fn sum<S: Simd>(
         }
         if first < channels {
             vectors::<S, 1>(taps, steps, first, channels - first, out, fresh, finish);
+        }
+        if finish.is_some_and(|finish| finish.swish) {
+            swish::<S>(out, channels);
         }
     }
 }
@@ -200,7 +202,7 @@ unsafe fn block<S: Simd, const NV: usize>(
             let first = first + v * S::LANES;
             let bias = bias::<S>(finish, first, len);
             for (p, acc) in acc.iter().enumerate() {
-                put::<S>(out.offset(p as isize * steps.positions.1).add(first), acc[v], len, bias, finish);
+                finished::<S>(out.offset(p as isize * steps.positions.1).add(first), acc[v], len, bias, finish);
             }
         }
     }
@@ -229,6 +231,9 @@ unsafe fn together<S: Simd>(
         }
         if first < channels {
             block::<S, 1>(taps, steps, first, channels - first, out, finish);
+        }
+        if finish.is_some_and(|finish| finish.swish) {
+            (0..TOGETHER).for_each(|p| swish::<S>(out.offset(p as isize * steps.positions.1), channels));
         }
     }
 }
@@ -367,6 +372,7 @@ impl Channels {
     pub(crate) unsafe fn run<T: Real>(
         &self,
         pool: &Pool,
+        isa: Isa,
         kernels: &Kernels<T>,
         lhs: &[T],
         rhs: &[T],
@@ -388,7 +394,7 @@ impl Channels {
         let short = self.sums * taps <= RUNS;
         let simple = epilogue.and_then(|epilogue| epilogue.finish).filter(|finish| {
             let steps = [self.g.out_strides.batch].into_iter().chain(self.g.out_strides.spatial);
-            short && finish.suits(self.channels, 0, steps, std::iter::empty())
+            short && finish.suits(isa, self.channels, 0, steps, std::iter::empty())
         });
         let finish = |row: usize| {
             if let Some(epilogue) = epilogue.filter(|_| simple.is_none()) {

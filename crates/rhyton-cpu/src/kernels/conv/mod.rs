@@ -303,7 +303,7 @@ impl ConvPlan {
                 match rhs {
                     Kernel::Elements(rhs) => {
                         if let Some((channels, kernels)) = phase.channels.as_ref().zip(T::channelwise(isa)) {
-                            channels.run(pool, &kernels, lhs, rhs, out, out_len, epilogue);
+                            channels.run(pool, isa, &kernels, lhs, rhs, out, out_len, epilogue);
                             continue;
                         }
                         if let Some((winograd, transforms)) = winograd.filter(|w| w.0.unpacked) {

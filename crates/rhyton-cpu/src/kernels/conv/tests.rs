@@ -110,19 +110,27 @@ fn check_finish(pool: &Pool, isa: Isa, g: &ConvGeometry, lhs: &[f32], rhs: &[f32
     let (bias, plus) = (numbers(n, 5), numbers(g.out_len(), 6));
     let mut sums = vec![f32::NAN; g.out_len()];
     convolution(pool, isa, g, lhs, rhs, &mut sums, None);
-    for (bias, plus, low, high) in [(&bias[..], &plus[..], -1.0, 1.0), (&bias, &[], 0.0, f32::INFINITY)] {
-        let of = |x: f32, i: usize| (x + bias[i % n] + plus.get(i).unwrap_or(&0.0)).max(low).min(high);
+    for (plus, low, high, swish) in
+        [(&plus[..], -1.0, 1.0, false), (&[], 0.0, f32::INFINITY, false), (&[], f32::NEG_INFINITY, f32::INFINITY, true)]
+    {
+        let of = |x: f32, i: usize| {
+            let x = (x + bias[i % n] + plus.get(i).unwrap_or(&0.0)).max(low).min(high);
+            if swish { (f64::from(x) / (1.0 + (-f64::from(x)).exp())) as f32 } else { x }
+        };
         let tiles = |mut tile: crate::kernels::gemm::Tile<'_, f32>| {
             for i in 0..tile.rows {
                 let first = tile.offset + i * tile.row_stride as usize;
                 tile.row(i).iter_mut().enumerate().for_each(|(j, x)| *x = of(*x, first + j));
             }
         };
-        let finish = Some(Finish { bias, plus, low, high });
+        let finish = Some(Finish { bias: &bias, plus, low, high, swish });
         let mut out = vec![f32::NAN; g.out_len()];
         convolution(pool, isa, g, lhs, rhs, &mut out, Some(Epilogue { tiles: &tiles, finish }));
         let expected: Vec<f32> = sums.iter().enumerate().map(|(i, &x)| of(x, i)).collect();
-        assert_eq!(out, expected, "{isa}: {g:?}");
+        for (i, (&out, &expected)) in out.iter().zip(&expected).enumerate() {
+            let error = if swish { 3e-7 * expected.abs() } else { 0.0 };
+            assert!((out - expected).abs() <= error, "{isa}: {g:?}: element {i} is {out}, not {expected}");
+        }
     }
 }
 

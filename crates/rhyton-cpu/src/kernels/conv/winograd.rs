@@ -65,13 +65,7 @@ pub(crate) struct Transforms<T> {
     ///
     /// # Safety
     /// As for `input`; `finish` is for these outputs.
-    output: unsafe fn(
-        from: *const T,
-        step: usize,
-        features: usize,
-        to: &[*mut T; OUT * OUT],
-        finish: Option<&Finishing<T>>,
-    ),
+    output: Output<T>,
     /// `G g Gᵀ` of `features` kernels, whose taps come through one pointer each; element `p` of the result goes to
     /// `to + p · step`.
     ///
@@ -79,6 +73,8 @@ pub(crate) struct Transforms<T> {
     /// As for `input`.
     kernel: unsafe fn(from: &[*const T; TAPS], features: usize, to: *mut T, step: usize),
 }
+
+type Output<T> = unsafe fn(*const T, usize, usize, &[*mut T; OUT * OUT], Option<&Finishing<T>>);
 
 /// The transforms for `f32`.
 pub(crate) fn f32_transforms(isa: Isa) -> Transforms<f32> {
@@ -466,7 +462,14 @@ impl Winograd {
         let groups = panels.div_ceil(panels_a_task);
         let finish = epilogue.and_then(|epilogue| epilogue.finish).filter(|finish| {
             let s = &g.out_strides;
-            finish.suits(g.out_features, 0, [s.batch, s.spatial[1], s.spatial[2]].into_iter(), std::iter::empty())
+            !finish.swish
+                && finish.suits(
+                    isa,
+                    g.out_features,
+                    0,
+                    [s.batch, s.spatial[1], s.spatial[2]].into_iter(),
+                    std::iter::empty(),
+                )
         });
         let epilogue = epilogue.filter(|_| finish.is_none());
         let out = Shared(out);

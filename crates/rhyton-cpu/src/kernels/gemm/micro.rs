@@ -59,6 +59,8 @@ pub(crate) struct Finishing<T> {
     pub(crate) c: *const T,
     pub(crate) low: T,
     pub(crate) high: T,
+    /// Whether [`swish`] is to follow.
+    pub(crate) swish: bool,
 }
 
 impl<T: Copy> Finishing<T> {
@@ -78,6 +80,30 @@ impl<T: Copy> Finishing<T> {
             S::at_most(S::splat(self.high), S::at_least(S::splat(self.low), x))
         }
     }
+}
+
+/// The swish of `len` elements at `p`, in place. A pass of its own over what is in cache: it is too long to be repeated for
+/// each register of a tile.
+///
+/// # Safety
+/// They can be read and written, and the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn swish<S: Simd>(p: *mut S::T, len: usize) {
+    for first in (0..len).step_by(S::LANES) {
+        let n = S::LANES.min(len - first);
+        // SAFETY: the caller's promise.
+        unsafe { put::<S>(p.add(first), S::swish(part::<S>(p.add(first), n)), n) };
+    }
+}
+
+/// Writes `len` elements at `p`.
+///
+/// # Safety
+/// They can be written, and the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn put<S: Simd>(p: *mut S::T, v: S::V, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { if len == S::LANES { S::store(p, v) } else { S::store_part(p, v, len) } }
 }
 
 /// The `len` elements at `p`.
@@ -167,6 +193,11 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
         }
         const { assert!(MR <= 8) };
         write_rows!(0 1 2 3 4 5 6 7);
+        if m.finish.is_some_and(|finish| finish.swish) {
+            for r in 0..m.height {
+                swish::<S>((*m.c.add(r)).add(m.c_offset), (NV - 1) * S::LANES + m.last);
+            }
+        }
     }
 }
 
@@ -188,7 +219,7 @@ unsafe fn write_row<S: Simd, const NV: usize>(m: &Micro<S::T>, sums: [S::V; NV],
             if let Some(finish) = &m.finish {
                 x = finish.of::<S>(x, bias[v], at, len);
             }
-            if len == S::LANES { S::store(at, x) } else { S::store_part(at, x, len) }
+            put::<S>(at, x, len);
         }
     }
 }

@@ -29,7 +29,7 @@ use std::marker::PhantomData;
 pub(crate) use driver::FEW_ROWS;
 pub use driver::gemm;
 use micro::Kernels;
-pub(crate) use micro::{Finishing, MAX_ROWS, Micro, part};
+pub(crate) use micro::{Finishing, MAX_ROWS, Micro, part, put, swish};
 use pack::Transpose8;
 pub(crate) use pack::prefetch;
 pub(crate) use packed::{Cut, Shared};
@@ -39,6 +39,8 @@ pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
 use crate::kernels::conv::{channelwise, winograd};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::simd::{Avx512F32, Simd};
 
 /// Most steps of K between two visits to C, which cost some 48 loads and stores for 24 multiplications a step. A panel of B
 /// of 64 columns is then 64 KiB: it streams from the second-level cache, once for each group of rows. 256 was 3 to 5% faster
@@ -59,6 +61,10 @@ pub trait Real:
     /// What is said of `f32`s, if these are `f32`s.
     fn finish(_: Finish<'_, f32>) -> Option<Finish<'_, Self>> {
         None
+    }
+    /// Whether kernels of the instruction set can finish with a swish.
+    fn has_swish(_: Isa) -> bool {
+        false
     }
     /// The micro-kernels.
     #[doc(hidden)]
@@ -93,6 +99,13 @@ impl Real for f32 {
     }
     fn finish(finish: Finish<'_, f32>) -> Option<Finish<'_, f32>> {
         Some(finish)
+    }
+    fn has_swish(isa: Isa) -> bool {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Avx512F32::HAS_SWISH,
+            _ => false,
+        }
     }
     fn kernels(isa: Isa) -> &'static Kernels<f32> {
         micro::f32_kernels(isa)
@@ -305,7 +318,7 @@ pub struct Epilogue<'a, T> {
     pub finish: Option<Finish<'a, T>>,
 }
 
-/// `c = clamp(c + bias + plus, low, high)`, where NaN stays NaN.
+/// `c = clamp(c + bias + plus, low, high)`, where NaN stays NaN, then perhaps `c · logistic(c)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Finish<'a, T> {
     /// The bias of the elements in the buffer of C, which it repeats over; or nothing.
@@ -316,6 +329,8 @@ pub struct Finish<'a, T> {
     pub low: T,
     /// The most.
     pub high: T,
+    /// Whether the swish of all that is what is wanted.
+    pub swish: bool,
 }
 
 impl<T: Real> Finish<'_, T> {
@@ -323,18 +338,22 @@ impl<T: Real> Finish<'_, T> {
     pub(crate) fn at(&self, c: *const T, at: usize) -> Finishing<T> {
         let start = |x: &[T], offset: usize| if x.is_empty() { std::ptr::null() } else { x[offset..].as_ptr() };
         let bias = start(self.bias, at % self.bias.len().max(1));
-        Finishing { bias, plus: start(self.plus, 0), c, low: self.low, high: self.high }
+        Finishing { bias, plus: start(self.plus, 0), c, low: self.low, high: self.high, swish: self.swish }
     }
 
-    /// Whether each run of `n` elements of C sees neighbours of the bias, the same for all rows of a product; the runs start at
+    /// Whether kernels can do it, which they can if it is no swish that there is no instruction set for, and each run of `n` elements of C sees neighbours of the bias, the same for all rows of a product; the runs start at
     /// `offset` and multiples of the steps of `rows` and `batches` from there.
     pub(crate) fn suits(
         &self,
+        isa: Isa,
         n: usize,
         offset: usize,
         mut rows: impl Iterator<Item = isize>,
         mut batches: impl Iterator<Item = isize>,
     ) -> bool {
+        if self.swish && !T::has_swish(isa) {
+            return false;
+        }
         let period = self.bias.len();
         let whole = |step: isize, of: usize| step.unsigned_abs().is_multiple_of(of);
         let phases = period.is_multiple_of(n) && offset.is_multiple_of(n) && batches.all(|step| whole(step, n));

@@ -15,8 +15,8 @@ use super::{double, map1, map2, next_after, per_isa};
 /// 1.5 · 2^23: adding it leaves the nearest integer in the low bits.
 const ROUND: f32 = 12_582_912.0;
 /// ln 2 = 355 / 512 - this; the first is exact times any exponent.
-const LN_2_HIGH: f32 = 355.0 / 512.0;
-const LN_2_REST: f32 = 2.121_944_4e-4;
+pub(crate) const LN_2_HIGH: f32 = 355.0 / 512.0;
+pub(crate) const LN_2_REST: f32 = 2.121_944_4e-4;
 /// 1.5 · 2^52, likewise.
 const ROUND64: f64 = 6_755_399_441_055_744.0;
 
@@ -137,6 +137,9 @@ fn exp2_int(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
+/// The polynomial `(e^r - 1 - r) / r²` for |r| ≤ ln 2 / 2, from the highest power.
+pub(crate) const EXP: [f32; 6] = [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
 /// `x = n · ln 2 + r` with |r| ≤ ln 2 / 2; gives n and e^r - 1. Sensible for |x| < 2^20.
 #[inline(always)]
 fn exp_parts<const FMA: bool>(x: f32) -> (i32, f32) {
@@ -144,12 +147,10 @@ fn exp_parts<const FMA: bool>(x: f32) -> (i32, f32) {
     let n = shifted - ROUND;
     let r = fma::<FMA>(n, -LN_2_HIGH, x);
     let r = fma::<FMA>(n, LN_2_REST, r);
-    let mut p = 1.987_569_2e-4;
-    p = fma::<FMA>(p, r, 1.398_199_9e-3);
-    p = fma::<FMA>(p, r, 8.333_452e-3);
-    p = fma::<FMA>(p, r, 4.166_579_6e-2);
-    p = fma::<FMA>(p, r, 1.666_666_5e-1);
-    p = fma::<FMA>(p, r, 0.5);
+    let mut p = EXP[0];
+    for &term in &EXP[1..] {
+        p = fma::<FMA>(p, r, term);
+    }
     (shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32, fma::<FMA>(p, r * r, r))
 }
 
