@@ -147,6 +147,11 @@ impl FusedLoop {
         }
     }
 
+    /// Whether [`FusedLoop::finish`] will give something with a bias of `features`, if any, and without addends.
+    pub fn is_simple(&self, features: usize) -> bool {
+        Tail::of(&self.program, &|_, _| false).is_some_and(|tail| tail.is_simple(features))
+    }
+
     /// What it does to tiles, if it is so simple that kernels can do it.
     pub fn finish<'a>(&self, cx: &Context<'a>) -> Option<Finish<'a, f32>> {
         self.tail.as_ref().and_then(|tail| tail.finish(cx))

@@ -37,6 +37,13 @@ enum Step {
     Swish,
 }
 
+/// A [`Finish`] without its numbers.
+struct Summary {
+    plus: Option<Slot>,
+    limits: (f32, f32),
+    swish: bool,
+}
+
 const EVERYTHING: (f32, f32) = (f32::NEG_INFINITY, f32::INFINITY);
 
 /// What a program of this form does to the elements of a buffer, in place.
@@ -149,26 +156,32 @@ impl Tail {
         self.bias.map(|(slot, offset)| unsafe { block::read(cx.pointer(slot).add(offset as usize * 4), self.period) })
     }
 
+    /// Whether there is a [`Tail::finish`], with a bias of `features` if any, and without addends.
+    pub(super) fn is_simple(&self, features: usize) -> bool {
+        let period = self.bias.is_none() || self.period == features;
+        period && self.summary().is_some_and(|summary| summary.plus.is_none())
+    }
+
     /// The same, if it is a bias, then an addend, then a clamp or swish, or some of these.
     pub(super) fn finish<'a>(&self, cx: &Context<'a>) -> Option<Finish<'a, f32>> {
-        let mut out = Finish { bias: &[], plus: &[], low: EVERYTHING.0, high: EVERYTHING.1, swish: false };
+        let Summary { plus, limits: (low, high), swish } = self.summary()?;
+        // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
+        let plus = plus.map(|slot| unsafe { block::read(cx.pointer(slot), self.len) });
+        let bias = self.bias(cx).unwrap_or_default();
+        Some(Finish { bias, plus: plus.unwrap_or_default(), low, high, swish })
+    }
+
+    /// The steps in the order of a [`Finish`], if that is theirs. A bias there is comes first.
+    fn summary(&self) -> Option<Summary> {
+        let mut out = Summary { plus: None, limits: EVERYTHING, swish: false };
         for (i, step) in self.steps.iter().enumerate() {
             let last = i + 1 == self.steps.len();
             match *step {
-                Step::Bias(low, high) if i == 0 && (last || (low, high) == EVERYTHING) => {
-                    out.bias = self.bias(cx)?;
-                    (out.low, out.high) = (low, high);
-                }
-                Step::BiasSwish if i == 0 && last => {
-                    out.bias = self.bias(cx)?;
-                    out.swish = true;
-                }
-                Step::Plus(slot) if out.plus.is_empty() => {
-                    // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
-                    out.plus = unsafe { block::read(cx.pointer(slot), self.len) };
-                }
-                Step::Clamp(low, high) if last => (out.low, out.high) = (low, high),
-                Step::Swish if last => out.swish = true,
+                Step::Bias(low, high) if i == 0 && (last || (low, high) == EVERYTHING) => out.limits = (low, high),
+                Step::BiasSwish if i == 0 && last => out.swish = true,
+                Step::Plus(slot) if out.plus.is_none() && (i == 0) == self.bias.is_none() => out.plus = Some(slot),
+                Step::Clamp(low, high) if last && (i > 0 || self.bias.is_none()) => out.limits = (low, high),
+                Step::Swish if last && (i > 0 || self.bias.is_none()) => out.swish = true,
                 _ => return None,
             }
         }

@@ -4,6 +4,7 @@
 //! that the intrinsics become instructions. Other kernels are plain loops that the compiler vectorises.
 
 use super::gemm::Pair;
+use super::math::single::logistic;
 
 /// Vectors of `LANES` elements.
 ///
@@ -57,9 +58,7 @@ pub unsafe trait Simd: Copy {
     /// # Safety
     /// See [`Simd`].
     unsafe fn at_most(high: Self::V, x: Self::V) -> Self::V;
-    /// Whether there is a [`Simd::swish`].
-    const HAS_SWISH: bool = false;
-    /// `x · logistic(x)`; of types without it, `x`.
+    /// `x · logistic(x)`, of `f32`s only: of others `x`.
     ///
     /// # Safety
     /// See [`Simd`].
@@ -103,7 +102,7 @@ const MOST_LANES: usize = 16;
 pub struct Plain<T>(std::marker::PhantomData<T>);
 
 macro_rules! plain {
-    ($t:ty) => {
+    ($t:ty $(, $swish:item)?) => {
         // SAFETY: no instruction set is needed.
         unsafe impl Simd for Plain<$t> {
             type T = $t;
@@ -143,11 +142,20 @@ macro_rules! plain {
             unsafe fn at_most(high: [$t; 4], x: [$t; 4]) -> [$t; 4] {
                 std::array::from_fn(|i| if high[i] < x[i] { high[i] } else { x[i] })
             }
+            $(
+                #[inline(always)]
+                $swish
+            )?
         }
     };
 }
 
-plain!(f32);
+plain!(
+    f32,
+    unsafe fn swish(x: [f32; 4]) -> [f32; 4] {
+        x.map(|x| x * logistic::<false>(x))
+    }
+);
 plain!(f64);
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -228,6 +236,33 @@ mod x86 {
         ((1u32 << len) - 1) as __mmask8
     }
 
+    /// `x · logistic(x)`, as [`swish_512`].
+    ///
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[inline(always)]
+    unsafe fn swish_256(x: __m256) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let one = _mm256_set1_ps(1.0);
+            // Below that e is too small to count, and 2^n would not be a normal number.
+            let t = _mm256_max_ps(_mm256_set1_ps(-87.0), _mm256_or_ps(x, _mm256_set1_ps(-0.0)));
+            let n = _mm256_round_ps::<8>(_mm256_mul_ps(t, _mm256_set1_ps(std::f32::consts::LOG2_E)));
+            let r = _mm256_fmadd_ps(n, _mm256_set1_ps(-LN_2_HIGH), t);
+            let r = _mm256_fmadd_ps(n, _mm256_set1_ps(LN_2_REST), r);
+            let mut p = _mm256_set1_ps(EXP[0]);
+            for term in &EXP[1..] {
+                p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(*term));
+            }
+            let e = _mm256_add_ps(one, _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r));
+            let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
+            let e = _mm256_mul_ps(e, _mm256_castsi256_ps(power));
+            let smaller = _mm256_div_ps(e, _mm256_add_ps(one, e));
+            // The sign bit chooses.
+            _mm256_mul_ps(x, _mm256_blendv_ps(_mm256_sub_ps(one, smaller), smaller, x))
+        }
+    }
+
     /// `x · logistic(x)`, to two units in the last place. With `e = exp(-|x|)`, `logistic(-|x|) = e / (1 + e)`.
     ///
     /// # Safety
@@ -274,7 +309,6 @@ mod x86 {
             // SAFETY: as above.
             unsafe { _mm512_mask_storeu_ps(p, first_16(len), v) }
         }
-        const HAS_SWISH: bool = true;
         #[inline(always)]
         unsafe fn swish(x: __m512) -> __m512 {
             // SAFETY: the caller's promise.
@@ -366,7 +400,12 @@ mod x86 {
     intrinsics! {
         /// AVX2 and FMA, `f32`.
         Avx2F32, f32, __m256, 8, _mm256_setzero_ps(), _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
-        _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps
+        _mm256_add_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
+        #[inline(always)]
+        unsafe fn swish(x: __m256) -> __m256 {
+            // SAFETY: the caller's promise.
+            unsafe { swish_256(x) }
+        }
     }
     intrinsics! {
         /// AVX2 and FMA, `f64`.
@@ -426,12 +465,21 @@ unsafe impl Simd for PlainPairs {
 mod arm {
     use std::arch::aarch64::*;
 
-    use super::Simd;
+    use super::{Simd, logistic};
 
     intrinsics! {
         /// NEON, `f32`.
         NeonF32, f32, float32x4_t, 4, vdupq_n_f32(0.0), vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32,
-        (|a, b, c| vfmaq_f32(c, a, b)), vmaxq_f32, vminq_f32
+        (|a, b, c| vfmaq_f32(c, a, b)), vmaxq_f32, vminq_f32,
+        #[inline(always)]
+        unsafe fn swish(x: float32x4_t) -> float32x4_t {
+            let mut all = [0.0; 4];
+            // SAFETY: the caller's promise.
+            unsafe {
+                vst1q_f32(all.as_mut_ptr(), x);
+                vld1q_f32(all.map(|x| x * logistic::<true>(x)).as_ptr())
+            }
+        }
     }
     intrinsics! {
         /// NEON, `f64`.
@@ -449,13 +497,22 @@ mod tests {
 
     #[test]
     fn swish_is_what_it_is_in_double_precision() {
-        if !Isa::Avx512.is_available() {
-            return;
+        for isa in Isa::available() {
+            check_swish(isa);
         }
+    }
+
+    fn check_swish(isa: Isa) {
         let swish = |x: f32| {
             let mut out = [x; 16];
             // SAFETY: the instruction set is there, and 16 elements.
-            unsafe { swish_of(&mut out) };
+            unsafe {
+                match isa {
+                    Isa::Avx512 => swish_512(&mut out),
+                    Isa::Avx2 => swish_256(&mut out),
+                    _ => Plain::<f32>::store(out.as_mut_ptr(), Plain::<f32>::swish([x; 4])),
+                }
+            }
             out[0]
         };
         for i in -2_000_000..2_000_000i32 {
@@ -463,18 +520,26 @@ mod tests {
             let expected = f64::from(x) / (1.0 + (-f64::from(x)).exp());
             // What is not a normal number may be 0.
             let error = 2.5e-7 * expected.abs() + f64::from(f32::MIN_POSITIVE);
-            assert!((f64::from(swish(x)) - expected).abs() <= error, "{x}: {} is not {expected}", swish(x));
+            assert!((f64::from(swish(x)) - expected).abs() <= error, "{isa}: {x}: {} is not {expected}", swish(x));
         }
-        assert_eq!((swish(f32::INFINITY), swish(3e38), swish(-3e38)), (f32::INFINITY, 3e38, 0.0));
+        assert_eq!((swish(f32::INFINITY), swish(3e38)), (f32::INFINITY, 3e38), "{isa}");
         assert!(swish(f32::NAN).is_nan());
     }
 
     /// # Safety
     /// The processor has AVX-512.
     #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw")]
-    unsafe fn swish_of(x: &mut [f32; 16]) {
+    unsafe fn swish_512(x: &mut [f32; 16]) {
         // SAFETY: the caller's promise.
         unsafe { Avx512F32::store(x.as_mut_ptr(), Avx512F32::swish(Avx512F32::load(x.as_ptr()))) };
+    }
+
+    /// # Safety
+    /// The processor has AVX2.
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn swish_256(x: &mut [f32; 16]) {
+        // SAFETY: the caller's promise.
+        unsafe { Avx2F32::store(x.as_mut_ptr(), Avx2F32::swish(Avx2F32::load(x.as_ptr()))) };
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhyton_ir::{Array, DType, Error, Graph, Result};
 
 use super::Lowering;
+use super::contract::Contraction;
 use super::order::Order;
 use super::units::{Body, Call, Origin, Units};
 use super::view::View;
 use crate::fuse::cluster::Cluster;
 use crate::fuse::fused_loop::FusedLoop;
 use crate::memory::Memory;
-use crate::plan::{Buffer, Place, Plan, Slot, Step};
+use crate::plan::{Buffer, Kernel, Place, Plan, Slot, Step};
 
 /// An operand of a kernel: a strided part of a buffer.
 #[derive(Clone, Debug)]
@@ -87,6 +88,8 @@ struct Slots<'a> {
     order: &'a Order,
     donated: &'a [Option<usize>],
     stored: BTreeSet<usize>,
+    /// How many units read each tensor.
+    readers: Vec<usize>,
     slots: Vec<Option<Slot>>,
     buffers: Vec<Buffer>,
     constants: Vec<Array>,
@@ -131,6 +134,27 @@ impl Slots<'_> {
         Target { slot: self.get(tensor), dtype, dims }
     }
 
+    /// The one result of the contraction `first`, if the contraction `second` alone reads it, and only as its left operand.
+    fn passed(&self, first: usize, second: usize) -> Option<usize> {
+        let (Body::Contract(from, made), Body::Contract(to, then)) =
+            (&self.units.units[first].body, &self.units.units[second].body)
+        else {
+            return None;
+        };
+        let mut results = made.tensors().chain([from.outputs[0]]).filter(|t| self.stored.contains(t));
+        let result = results.next().filter(|&t| results.all(|other| other == t))?;
+        let read_again = to.inputs.iter().skip(1).any(|view| view.tensor == result) || then.reads().contains(&result);
+        let alone = self.readers[result] == 1 && !self.order.outputs.contains(&result);
+        (to.inputs[0].tensor == result && alone && !read_again).then_some(result)
+    }
+
+    /// The slot of a tensor that needs no memory after all.
+    fn nowhere(&mut self, tensor: usize) -> Slot {
+        let slot = self.get(tensor);
+        self.buffers[slot as usize].bytes = 0;
+        slot
+    }
+
     /// The buffers of those of a cluster's tensors that are read elsewhere, and of those it reads.
     fn of_cluster(&mut self, cluster: &Cluster) -> Vec<usize> {
         let made: Vec<usize> = cluster.tensors().filter(|t| self.stored.contains(t)).collect();
@@ -143,11 +167,14 @@ impl Slots<'_> {
 
 fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) -> Result<Plan> {
     let mut stored: BTreeSet<usize> = order.outputs.iter().copied().collect();
+    let mut readers = vec![0; units.tensors.len()];
     for &u in &order.units {
-        stored.extend(units.reads(u));
+        let reads = units.reads(u);
+        reads.iter().for_each(|&t| readers[t] += 1);
+        stored.extend(reads);
     }
     let slots = vec![None; units.tensors.len()];
-    let mut slots = Slots { units, order, donated, stored, slots, buffers: Vec::new(), constants: Vec::new() };
+    let mut slots = Slots { units, order, donated, stored, readers, slots, buffers: Vec::new(), constants: Vec::new() };
     // Parameters and outputs have buffers whether or not a step touches them.
     for (t, tensor) in units.tensors.iter().enumerate() {
         if matches!(tensor.origin, Origin::Parameter(_)) {
@@ -158,7 +185,10 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
         slots.get(t);
     }
     let mut steps = Vec::with_capacity(order.units.len());
-    for &u in &order.units {
+    let mut following = order.units.iter().copied().peekable();
+    // A contraction that was made ready with the one before it, and is a step of its own.
+    let mut held = None;
+    while let Some(u) = following.next() {
         let step = match &units.units[u].body {
             Body::Fused(cluster) => {
                 let made = slots.of_cluster(cluster);
@@ -174,7 +204,25 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
                 let writes = outputs.iter().map(|t| t.slot).collect();
                 Step { kernel: super::kernel(&call.op, inputs, outputs)?, reads, writes }
             }
-            Body::Contract(call, cluster) => contraction(&mut slots, call, cluster)?,
+            Body::Contract(call, cluster) => {
+                let first = held.take().unwrap_or_else(|| contraction(&mut slots, call, cluster));
+                let next = following.peek().and_then(|&next| Some((&units.units[next].body, slots.passed(u, next)?)));
+                if let Some((Body::Contract(call, cluster), between)) = next {
+                    let second = contraction(&mut slots, call, cluster);
+                    match super::contract::joined(&first.contraction, &second.contraction) {
+                        Some(kernel) => {
+                            following.next();
+                            first.step_with(second, kernel, slots.nowhere(between))
+                        }
+                        None => {
+                            held = Some(second);
+                            first.step()
+                        }
+                    }
+                } else {
+                    first.step()
+                }
+            }
             Body::Merged(_) => continue,
         };
         steps.push(step);
@@ -213,8 +261,27 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
     })
 }
 
-/// A contraction, with what is done to its finished tiles.
-fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Result<Step> {
+/// A contraction with what is done to its finished tiles, and the buffers that it reads and writes.
+struct Prepared {
+    contraction: Contraction,
+    reads: Vec<Slot>,
+    writes: Vec<Slot>,
+}
+
+impl Prepared {
+    fn step(self) -> Step {
+        Step { kernel: self.contraction.kernel(), reads: self.reads, writes: self.writes }
+    }
+
+    /// The step of a kernel that does this and then `next`, with what is `between` nowhere in memory.
+    fn step_with(self, next: Prepared, kernel: Box<dyn Kernel>, between: Slot) -> Step {
+        let reads = self.reads.into_iter().chain(next.reads).filter(|&slot| slot != between).collect();
+        Step { kernel, reads, writes: next.writes }
+    }
+}
+
+/// A contraction and its buffers.
+fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Prepared {
     let inputs: Vec<Operand> = call.inputs.iter().map(|v| slots.operand(v)).collect();
     let result = call.outputs[0];
     let dtype = slots.units.tensors[result].dtype;
@@ -234,14 +301,13 @@ fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Result<Step
     let output = slots.target(result);
     let mut reads: Vec<Slot> = inputs.iter().map(|o| o.slot).collect();
     let mut writes = vec![output.slot];
+    let op = call.op.clone();
     if cluster.exprs.is_empty() {
-        let kernel = super::kernel(&call.op, inputs, vec![output])?;
-        return Ok(Step { kernel, reads, writes });
+        return Prepared { contraction: Contraction { op, inputs, output, program: None }, reads, writes };
     }
     slots.of_cluster(cluster);
     let program = cluster.program(&|t| if t == result { Some(output.slot) } else { slots.slots[t] });
     reads.extend(cluster.reads().iter().filter(|&&t| t != result).map(|&t| slots.get(t)));
     writes.extend(made.iter().map(|&t| slots.get(t)));
-    let kernel = super::contract::with_epilogue(&call.op, inputs, output, program);
-    Ok(Step { kernel, reads, writes })
+    Prepared { contraction: Contraction { op, inputs, output, program: Some(program) }, reads, writes }
 }

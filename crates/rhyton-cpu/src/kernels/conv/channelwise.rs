@@ -18,13 +18,13 @@ use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, Simd};
 use super::{ConvGeometry, ConvStrides, Phase};
 use crate::isa::Isa;
-use crate::kernels::gemm::{Epilogue, Finishing, Real, Shared, Tile, part, put, swish};
+use crate::kernels::gemm::{Epilogue, Finish, Finishing, Real, Shared, Tile, part, put, swish};
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
 
 /// Positions of a row that are computed together.
 const TOGETHER: usize = 4;
-/// The most runs that a position may have: more, and it counts as a long sum.
+/// The most runs that a position may have: more, and it is a long sum.
 const RUNS: usize = 64;
 /// Groups of images of a long sum.
 const GROUPS: usize = 16;
@@ -159,20 +159,28 @@ pub(crate) struct RowSteps {
     positions: (isize, isize),
 }
 
-/// Puts the sums of products of `channels` channels at [`TOGETHER`] neighbouring positions, finished, into `out`; the taps are
-/// those of the first.
+/// Puts the sums of products of `channels` channels at `positions` neighbouring positions, a multiple of [`TOGETHER`],
+/// finished, into `out`; the taps are those of the first.
 ///
 /// # Safety
 /// As [`Sum`], for every position.
-pub(crate) type Together<T> =
-    unsafe fn(taps: &[Taps<T>], steps: RowSteps, channels: usize, out: *mut T, finish: Option<&Finishing<T>>);
+pub(crate) type Together<T> = unsafe fn(
+    taps: &[Taps<T>],
+    steps: RowSteps,
+    positions: usize,
+    channels: usize,
+    out: *mut T,
+    finish: Option<&Finishing<T>>,
+);
 
 /// # Safety
-/// As [`Together`], for `NV` vectors of `len` channels from `first`.
+/// As [`Together`], for [`TOGETHER`] positions from the one `moved` elements of the image after the first, and `NV` vectors of
+/// `len` channels from `first`.
 #[inline(always)]
 unsafe fn block<S: Simd, const NV: usize>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
+    moved: isize,
     first: usize,
     len: usize,
     out: *mut S::T,
@@ -182,7 +190,7 @@ unsafe fn block<S: Simd, const NV: usize>(
     unsafe {
         let mut acc = [[S::zero(); NV]; TOGETHER];
         for tap in taps {
-            let (mut lhs, mut rhs) = (tap.lhs.add(first), tap.rhs.add(first));
+            let (mut lhs, mut rhs) = (tap.lhs.offset(moved).add(first), tap.rhs.add(first));
             for _ in 0..tap.count {
                 let mut weights = [S::zero(); NV];
                 for v in 0..NV {
@@ -214,26 +222,31 @@ unsafe fn block<S: Simd, const NV: usize>(
 unsafe fn together<S: Simd>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
+    positions: usize,
     channels: usize,
     out: *mut S::T,
     finish: Option<&Finishing<S::T>>,
 ) {
-    let mut first = 0;
-    // SAFETY: the caller's promise.
-    unsafe {
-        while channels - first >= 4 * S::LANES {
-            block::<S, 4>(taps, steps, first, S::LANES, out, finish);
-            first += 4 * S::LANES;
-        }
-        while channels - first >= S::LANES {
-            block::<S, 1>(taps, steps, first, S::LANES, out, finish);
-            first += S::LANES;
-        }
-        if first < channels {
-            block::<S, 1>(taps, steps, first, channels - first, out, finish);
-        }
-        if finish.is_some_and(|finish| finish.swish) {
-            (0..TOGETHER).for_each(|p| swish::<S>(out.offset(p as isize * steps.positions.1), channels));
+    for position in (0..positions as isize).step_by(TOGETHER) {
+        let moved = position * steps.positions.0;
+        let mut first = 0;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let out = out.offset(position * steps.positions.1);
+            while channels - first >= 4 * S::LANES {
+                block::<S, 4>(taps, steps, moved, first, S::LANES, out, finish);
+                first += 4 * S::LANES;
+            }
+            while channels - first >= S::LANES {
+                block::<S, 1>(taps, steps, moved, first, S::LANES, out, finish);
+                first += S::LANES;
+            }
+            if first < channels {
+                block::<S, 1>(taps, steps, moved, first, channels - first, out, finish);
+            }
+            if finish.is_some_and(|finish| finish.swish) {
+                (0..TOGETHER).for_each(|p| swish::<S>(out.offset(p as isize * steps.positions.1), channels));
+            }
         }
     }
 }
@@ -268,12 +281,13 @@ macro_rules! entries {
         unsafe fn $together(
             taps: &[Taps<$t>],
             steps: RowSteps,
+            positions: usize,
             channels: usize,
             out: *mut $t,
             finish: Option<&Finishing<$t>>,
         ) {
             // SAFETY: the caller's promise.
-            unsafe { together::<$simd>(taps, steps, channels, out, finish) }
+            unsafe { together::<$simd>(taps, steps, positions, channels, out, finish) }
         }
     };
 }
@@ -335,6 +349,25 @@ pub(crate) struct Channels {
     batch: usize,
 }
 
+/// Taps inside the image along the innermost axis: where they start in both operands, and how many.
+struct Inner {
+    lhs: isize,
+    rhs: isize,
+    count: usize,
+}
+
+/// The taps of a row and of a position of it.
+struct Found<T> {
+    outer: Vec<(isize, isize)>,
+    taps: Vec<Taps<T>>,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Found { outer: Vec::new(), taps: Vec::new() }
+    }
+}
+
 struct Partial<T>(Aligned<T>);
 
 impl<T> Default for Partial<T> {
@@ -361,7 +394,24 @@ impl Channels {
         Some(Channels { g: *g, phase: *phase, channels: groups, sums, lhs_sum, rhs_sum, batch })
     }
 
-    /// Computes the phase.
+    /// Whether a finish is done where the channels of a position are written, be it the same for all positions.
+    pub(crate) fn finishes<T: Real>(&self, finish: &Finish<'_, T>) -> bool {
+        let steps = [self.g.out_strides.batch].into_iter().chain(self.g.out_strides.spatial);
+        self.is_short() && finish.suits(self.channels, 0, steps, std::iter::empty())
+    }
+
+    /// Taps along the two outer axes.
+    fn outer_taps(&self) -> usize {
+        self.phase[..2].iter().map(|phase| phase.tap.count).product()
+    }
+
+    /// Whether a position has few runs.
+    fn is_short(&self) -> bool {
+        self.sums * self.outer_taps() <= RUNS
+    }
+
+    /// Computes the phase; a finish of the epilogue must be one that it [finishes](Channels::finishes), or have a bias for the
+    /// channels of every position.
     ///
     /// # Safety
     /// `out` can be read and written for `out_len` elements, by nobody else but the epilogue in its own tile.
@@ -372,7 +422,6 @@ impl Channels {
     pub(crate) unsafe fn run<T: Real>(
         &self,
         pool: &Pool,
-        isa: Isa,
         kernels: &Kernels<T>,
         lhs: &[T],
         rhs: &[T],
@@ -383,7 +432,7 @@ impl Channels {
         self.check(lhs.len(), rhs.len(), out_len);
         let [z, y, x] = self.phase.map(|phase| phase.out.count);
         let rows = self.batch * z * y;
-        let taps: usize = self.phase[..2].iter().map(|phase| phase.tap.count).product();
+        let taps = self.outer_taps();
         let out = Shared(out);
         let row_start = |row: usize| {
             let (b, z, y) = (row / y / z, row / y % z, row % y);
@@ -391,66 +440,52 @@ impl Channels {
             start as usize
         };
         let step = (self.phase[2].out.step as isize) * self.g.out_strides.spatial[2];
-        let short = self.sums * taps <= RUNS;
-        let simple = epilogue.and_then(|epilogue| epilogue.finish).filter(|finish| {
-            let steps = [self.g.out_strides.batch].into_iter().chain(self.g.out_strides.spatial);
-            short && finish.suits(isa, self.channels, 0, steps, std::iter::empty())
-        });
+        let finish_here = epilogue.and_then(|epilogue| epilogue.finish).filter(|_| self.is_short());
         let finish = |row: usize| {
-            if let Some(epilogue) = epilogue.filter(|_| simple.is_none()) {
+            if let Some(epilogue) = epilogue.filter(|_| finish_here.is_none()) {
                 // SAFETY: the elements of this row of positions, which are this task's.
                 (epilogue.tiles)(unsafe { Tile::new(out.get(), row_start(row), (row * x, x), self.channels, step) });
             }
         };
-        if short {
+        if self.is_short() {
             let inside = self.inside();
             let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
             let row_steps = RowSteps { taps: self.steps(), positions: (along, step) };
+            let grouped = inside.start..inside.end - inside.len() % TOGETHER;
             let task = |row: usize| {
-                let none = Taps { lhs: lhs.as_ptr(), rhs: rhs.as_ptr(), count: 0 };
-                let collect = |column: usize, collected: &mut [Taps<T>; RUNS]| {
-                    let position = [row / y % z, row % y, column];
-                    let mut count = 0;
+                let simple = finish_here.map(|finish| finish.at(out.get(), 0));
+                let simple = simple.as_ref();
+                let at = [row / y % z, row % y];
+                scratch::with(|found: &mut Found<T>| {
+                    found.outer.clear();
                     for i in 0..self.sums {
-                        for tap in 0..taps {
-                            let tap = [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count];
-                            if let Some(found) = self.taps(lhs, rhs, (row / y / z, i), position, tap) {
-                                collected[count] = found;
-                                count += 1;
+                        let all = (0..taps).map(|tap| [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count]);
+                        found.outer.extend(all.filter_map(|tap| self.outer((row / y / z, i), at, tap)));
+                    }
+                    let mut column = 0;
+                    while column < x {
+                        let inner = self.inner(column);
+                        found.taps.clear();
+                        found.taps.extend(found.outer.iter().filter(|_| inner.count > 0).map(|outer| Taps {
+                            lhs: lhs.as_ptr().wrapping_offset(outer.0 + inner.lhs),
+                            rhs: rhs.as_ptr().wrapping_offset(outer.1 + inner.rhs),
+                            count: inner.count,
+                        }));
+                        let at = row_start(row) as isize + column as isize * step;
+                        let to = out.get().wrapping_offset(at);
+                        // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
+                        unsafe {
+                            if grouped.start == column && !grouped.is_empty() {
+                                let (len, taps) = (grouped.len(), &found.taps[..]);
+                                (kernels.together)(taps, row_steps, len, self.channels, to, simple);
+                                column += len;
+                            } else {
+                                (kernels.sum)(&found.taps, row_steps.taps, self.channels, to, true, simple);
+                                column += 1;
                             }
                         }
                     }
-                    count
-                };
-                let simple = simple.map(|finish| finish.at(out.get(), 0));
-                let simple = simple.as_ref();
-                let (mut first, mut own) = ([none; RUNS], [none; RUNS]);
-                // Positions inside have the taps of the first of them, moved along.
-                let count = if inside.is_empty() { 0 } else { collect(inside.start, &mut first) };
-                let mut column = 0;
-                while column < x {
-                    let count = if inside.contains(&column) {
-                        let moved = (column - inside.start) as isize * along;
-                        for (own, first) in own.iter_mut().zip(&first[..count]) {
-                            *own = Taps { lhs: first.lhs.wrapping_offset(moved), ..*first };
-                        }
-                        count
-                    } else {
-                        collect(column, &mut own)
-                    };
-                    let at = row_start(row) as isize + column as isize * step;
-                    let (taps, to) = (&own[..count], out.get().wrapping_offset(at));
-                    // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
-                    unsafe {
-                        if inside.contains(&column) && column + TOGETHER <= inside.end {
-                            (kernels.together)(taps, row_steps, self.channels, to, simple);
-                            column += TOGETHER;
-                        } else {
-                            (kernels.sum)(taps, row_steps.taps, self.channels, to, true, simple);
-                            column += 1;
-                        }
-                    }
-                }
+                });
                 finish(row);
             };
             if rows * x * self.channels < 4096 {
@@ -530,42 +565,56 @@ impl Channels {
     }
 
     /// The run of taps inside the image for an output position and the taps along the two outer axes.
-    fn taps<T>(
-        &self,
-        lhs: &[T],
-        rhs: &[T],
-        (b, i): (usize, usize),
-        at: [usize; 3],
-        tap: [usize; 2],
-    ) -> Option<Taps<T>> {
+    fn taps<T>(&self, lhs: &[T], rhs: &[T], image: (usize, usize), at: [usize; 3], tap: [usize; 2]) -> Option<Taps<T>> {
+        let (outer, inner) = (self.outer(image, [at[0], at[1]], tap)?, self.inner(at[2]));
+        (inner.count > 0).then(|| Taps {
+            lhs: lhs.as_ptr().wrapping_offset(outer.0 + inner.lhs),
+            rhs: rhs.as_ptr().wrapping_offset(outer.1 + inner.rhs),
+            count: inner.count,
+        })
+    }
+
+    /// The taps inside the image along the innermost axis.
+    fn inner(&self, at: usize) -> Inner {
+        let (g, p) = (&self.g, &self.phase[2]);
+        let start = p.at + at as i64 * p.out_step;
+        // Taps follow each other in most convolutions: divisions would take longer than the products.
+        let steps = |distance: i64| if p.tap_step == 1 { distance } else { distance / p.tap_step };
+        let first = if start >= 0 { 0 } else { steps(p.tap_step - 1 - start) };
+        let room = g.image[2] as i64 - 1 - start;
+        let last = if room < 0 { 0 } else { (steps(room) + 1).min(p.tap.count as i64) };
+        if first >= last {
+            return Inner { lhs: 0, rhs: 0, count: 0 };
+        }
+        Inner {
+            lhs: (start + first * p.tap_step) as isize * g.lhs_strides.spatial[2],
+            rhs: self.kernel_offset(2, first as usize),
+            count: (last - first) as usize,
+        }
+    }
+
+    /// Where the taps for a position and a tap along the two outer axes lie in the image and the kernel, if inside.
+    fn outer(&self, (b, i): (usize, usize), at: [usize; 2], tap: [usize; 2]) -> Option<(isize, isize)> {
         let g = &self.g;
         let mut from = b as isize * g.lhs_strides.batch * isize::from(self.sums == 1) + i as isize * self.lhs_sum;
         let mut kernel = i as isize * self.rhs_sum;
-        let [first, last] = {
-            let p = &self.phase[2];
-            let start = p.at + at[2] as i64 * p.out_step;
-            let first =
-                if start >= 0 { 0 } else { (-start).div_euclid(p.tap_step) + i64::from(start % p.tap_step != 0) };
-            let room = g.image[2] as i64 - 1 - start;
-            [first, if room < 0 { 0 } else { (room / p.tap_step + 1).min(p.tap.count as i64) }]
-        };
-        if first >= last {
-            return None;
-        }
-        for d in 0..3 {
+        for d in 0..2 {
             let p = &self.phase[d];
-            let tap = if d == 2 { first } else { tap[d] as i64 };
-            let element = p.at + at[d] as i64 * p.out_step + tap * p.tap_step;
+            let element = p.at + at[d] as i64 * p.out_step + tap[d] as i64 * p.tap_step;
             if element < 0 || element >= g.image[d] as i64 {
                 return None;
             }
             from += element as isize * g.lhs_strides.spatial[d];
-            let tap = p.tap.first + tap as usize * p.tap.step;
-            let tap = if g.reversed[d] { g.kernel[d] - 1 - tap } else { tap };
-            kernel += tap as isize * g.rhs_strides.spatial[d];
+            kernel += self.kernel_offset(d, tap[d]);
         }
-        let (lhs, rhs) = (lhs.as_ptr().wrapping_offset(from), rhs.as_ptr().wrapping_offset(kernel));
-        Some(Taps { lhs, rhs, count: (last - first) as usize })
+        Some((from, kernel))
+    }
+
+    /// Where a tap lies in the kernel along an axis.
+    fn kernel_offset(&self, d: usize, tap: usize) -> isize {
+        let tap = self.phase[d].tap.first + tap * self.phase[d].tap.step;
+        let tap = if self.g.reversed[d] { self.g.kernel[d] - 1 - tap } else { tap };
+        tap as isize * self.g.rhs_strides.spatial[d]
     }
 
     fn check(&self, lhs: usize, rhs: usize, out: usize) {

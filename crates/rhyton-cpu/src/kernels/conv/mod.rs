@@ -10,9 +10,11 @@
 //! one dimension with dilation `l`, position `o` and tap `k` meet element `(o·s + k·d − p) / l` if that is whole;
 //! positions `l / gcd(s, l)` apart meet the same taps, which are `l / gcd(d, l)` apart.
 //!
-//! Convolutions in which each channel sees only itself have kernels of their own, see `channelwise`.
+//! Convolutions in which each channel sees only itself have kernels of their own, see `channelwise`; with a convolution of
+//! 1 × 1 windows before them they are one kernel, see `expanded`.
 
 pub(crate) mod channelwise;
+pub(crate) mod expanded;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -303,7 +305,11 @@ impl ConvPlan {
                 match rhs {
                     Kernel::Elements(rhs) => {
                         if let Some((channels, kernels)) = phase.channels.as_ref().zip(T::channelwise(isa)) {
-                            channels.run(pool, isa, &kernels, lhs, rhs, out, out_len, epilogue);
+                            let epilogue = epilogue.map(|epilogue| Epilogue {
+                                finish: epilogue.finish.filter(|finish| channels.finishes(finish)),
+                                ..epilogue
+                            });
+                            channels.run(pool, &kernels, lhs, rhs, out, out_len, epilogue);
                             continue;
                         }
                         if let Some((winograd, transforms)) = winograd.filter(|w| w.0.unpacked) {

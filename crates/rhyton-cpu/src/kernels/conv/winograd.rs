@@ -464,7 +464,6 @@ impl Winograd {
             let s = &g.out_strides;
             !finish.swish
                 && finish.suits(
-                    isa,
                     g.out_features,
                     0,
                     [s.batch, s.spatial[1], s.spatial[2]].into_iter(),

@@ -2,7 +2,7 @@
 
 use super::driver::{Plan, ReadA, ReadB};
 use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
-use super::pack::{along, prefetch, prefetch_write};
+use super::pack::along;
 use super::packed::{offset_of, pack_panel};
 use super::view::{Elements, Pos, Run, View};
 use super::{BLOCK_K, Real, Rhs};
@@ -110,7 +110,7 @@ impl<T: Real> Plan<'_, '_, T> {
                 // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
                 unsafe {
                     let (b, b_step) = self.panel(s, b, batch, panel, block, k);
-                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, panel == p0, complete);
+                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, complete);
                 }
             }
         }
@@ -299,18 +299,10 @@ impl<T: Real> Plan<'_, '_, T> {
         width: usize,
         col_stride: isize,
         accumulate: bool,
-        first: bool,
         complete: bool,
     ) {
         let col = panel * self.cut.panel;
         let cols = width.min(self.n - col);
-        // While one group of rows is computed, the next ones of A (if they have not been read yet) and a part of the
-        // next panel of B come from the outer caches, which are too far away to wait for.
-        let len: usize = s.fine.iter().sum();
-        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && first;
-        let packed = matches!(self.read_b, ReadB::Packed);
-        let line = 64 / size_of::<T>();
-        let share = (len * width).div_ceil(s.groups.len()).next_multiple_of(16);
         let lanes = T::kernels(self.isa).lanes;
         let finish = self.finish.filter(|_| complete).map(|finish| {
             let c = self.p.c.ptr.cast_const();
@@ -318,25 +310,7 @@ impl<T: Real> Plan<'_, '_, T> {
             let start = unsafe { s.c[0].cast_const().offset_from(c) } as usize;
             finish.at(c, start + col)
         });
-        for (i, group) in s.groups.iter().enumerate() {
-            if let Some(next) = s.groups.get(i + 1) {
-                if in_place {
-                    // Of several runs the last has what is new: the earlier ones are lines of the image that the rows
-                    // before have read.
-                    let lens = if next.coarse { &s.coarse } else { &s.fine };
-                    let last = next.pointers + (lens.len() - 1) * next.height;
-                    for &row in &s.pointers[last..last + next.rows] {
-                        (0..lens[lens.len() - 1]).step_by(line).for_each(|k| prefetch(row.wrapping_add(k)));
-                    }
-                }
-                for &row in &s.c[next.first..next.first + next.rows] {
-                    (0..cols).step_by(line).for_each(|j| prefetch_write(row.wrapping_add(col + j)));
-                }
-            }
-            if packed {
-                let next = b.wrapping_add(len * width + i * share);
-                (0..share).step_by(64 / size_of::<T>()).for_each(|j| prefetch(next.wrapping_add(j)));
-            }
+        for group in &s.groups {
             let lens = if group.coarse { &s.coarse } else { &s.fine };
             let mut micro = Micro {
                 rows: s.pointers[group.pointers..].as_ptr(),

@@ -256,7 +256,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         {
             let rows = c.rows.dims().iter().filter(|dim| dim.size > 1).map(|dim| dim.stride);
             let batches = self.p.batch.iter().filter(|dim| dim.size > 1).map(|dim| dim.c);
-            self.finish = finish.suits(self.isa, self.n, c.offset, rows, batches).then_some(finish);
+            self.finish = finish.suits(self.n, c.offset, rows, batches).then_some(finish);
         }
         scratch::with(|common: &mut Common<T>| {
             let b: *const T = match (&self.p.b, self.read_b) {

@@ -39,8 +39,6 @@ pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
 use crate::kernels::conv::{channelwise, winograd};
-#[cfg(target_arch = "x86_64")]
-use crate::kernels::simd::{Avx512F32, Simd};
 
 /// Most steps of K between two visits to C, which cost some 48 loads and stores for 24 multiplications a step. A panel of B
 /// of 64 columns is then 64 KiB: it streams from the second-level cache, once for each group of rows. 256 was 3 to 5% faster
@@ -58,13 +56,9 @@ pub trait Real:
     const ZERO: Self;
     /// The nearest value.
     fn from_f32(x: f32) -> Self;
-    /// What is said of `f32`s, if these are `f32`s.
+    /// What is said of `f32`s, if these are `f32`s; there are no others that a swish is known of.
     fn finish(_: Finish<'_, f32>) -> Option<Finish<'_, Self>> {
         None
-    }
-    /// Whether kernels of the instruction set can finish with a swish.
-    fn has_swish(_: Isa) -> bool {
-        false
     }
     /// The micro-kernels.
     #[doc(hidden)]
@@ -99,13 +93,6 @@ impl Real for f32 {
     }
     fn finish(finish: Finish<'_, f32>) -> Option<Finish<'_, f32>> {
         Some(finish)
-    }
-    fn has_swish(isa: Isa) -> bool {
-        match isa {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => Avx512F32::HAS_SWISH,
-            _ => false,
-        }
     }
     fn kernels(isa: Isa) -> &'static Kernels<f32> {
         micro::f32_kernels(isa)
@@ -303,6 +290,11 @@ impl<T> Tile<'_, T> {
         self.strides
     }
 
+    /// The same elements, of a tile that is part of a larger C: its first row and column there, and where that part starts.
+    pub(crate) fn moved(self, row0: usize, col0: usize, offset: usize) -> Self {
+        Tile { row0, col0: self.col0 + col0, offset: self.offset + offset, ..self }
+    }
+
     /// A pointer to its first element.
     pub fn as_mut_ptr(&mut self) -> *mut T {
         self.data
@@ -341,19 +333,15 @@ impl<T: Real> Finish<'_, T> {
         Finishing { bias, plus: start(self.plus, 0), c, low: self.low, high: self.high, swish: self.swish }
     }
 
-    /// Whether kernels can do it, which they can if it is no swish that there is no instruction set for, and each run of `n` elements of C sees neighbours of the bias, the same for all rows of a product; the runs start at
-    /// `offset` and multiples of the steps of `rows` and `batches` from there.
+    /// Whether kernels can do it: each run of `n` elements of C sees neighbours of the bias, the same for all rows of a product.
+    /// The runs start at `offset` and multiples of the steps of `rows` and `batches` from there.
     pub(crate) fn suits(
         &self,
-        isa: Isa,
         n: usize,
         offset: usize,
         mut rows: impl Iterator<Item = isize>,
         mut batches: impl Iterator<Item = isize>,
     ) -> bool {
-        if self.swish && !T::has_swish(isa) {
-            return false;
-        }
         let period = self.bias.len();
         let whole = |step: isize, of: usize| step.unsigned_abs().is_multiple_of(of);
         let phases = period.is_multiple_of(n) && offset.is_multiple_of(n) && batches.all(|step| whole(step, n));

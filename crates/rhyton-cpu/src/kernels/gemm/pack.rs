@@ -122,18 +122,6 @@ pub(crate) fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
-/// Asks for the cache line at `p`, which will be written and may lie anywhere.
-#[inline(always)]
-pub(crate) fn prefetch_write<T>(p: *mut T) {
-    // SAFETY: a hint, which never faults.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast_const().cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
-}
-
 /// Elements that are copied at once: a vector of `f32`.
 const CHUNK: usize = 16;
 

@@ -135,6 +135,19 @@ impl<'a, T: Real> Packed<'a, T> {
         Packed { data: &memory[..cut.len() * batches], cut, batches, isa }
     }
 
+    /// The columns of panels `first..last`.
+    ///
+    /// # Panics
+    /// If there are several blocks of K, or batches.
+    pub(crate) fn columns(&self, first: usize, last: usize) -> Packed<'a, T> {
+        assert!(self.cut.blocks() == 1 && self.batches == 1, "panels of one block follow each other");
+        let panel = self.cut.panel;
+        let n = (last * panel).min(self.cut.n) - first * panel;
+        let padded = (last * panel).min(self.cut.padded) - first * panel;
+        let cut = Cut { n, padded, ..self.cut };
+        Packed { data: &self.data[self.cut.offset(0, first)..][..cut.len()], cut, ..*self }
+    }
+
     /// K and N.
     pub fn shape(&self) -> (usize, usize) {
         (self.cut.k, self.cut.n)

@@ -14,11 +14,11 @@ use crate::plan::{Context, Cost, Kernel, Slot, aligned};
 
 /// A convolution.
 pub(super) struct Convolve {
-    convolution: conv::ConvPlan,
-    lhs: Operand,
-    rhs: Operand,
-    out: Target,
-    tiles: Option<FusedLoop>,
+    pub(super) convolution: conv::ConvPlan,
+    pub(super) lhs: Operand,
+    pub(super) rhs: Operand,
+    pub(super) out: Target,
+    pub(super) tiles: Option<FusedLoop>,
     /// The same of pairs of bf16 numbers.
     pairs: Option<Pairs<conv::ConvPlan>>,
     /// Where pairs that are copies are, or narrow operands and the result as `f32`s.
@@ -104,15 +104,25 @@ impl Convolve {
     ) {
         let finish = |tile: Tile<'_, T>| finish(cx, &self.out, self.tiles.as_ref(), tile);
         let epilogue = epilogue(cx, &self.out, self.tiles.as_ref(), &finish);
-        let rhs = match self.packed.zip(plan.packed::<T>()) {
-            // SAFETY: the slot has these bytes, in which `prepare` has packed the kernel.
-            Some((slot, len)) => unsafe {
-                conv::Kernel::Packed(std::slice::from_raw_parts(cx.pointer(slot).cast::<T>(), len))
-            },
-            None => rhs(),
-        };
+        let rhs = self.kept(cx, plan).unwrap_or_else(rhs);
         // SAFETY: `out` is null or the buffer of the result, which has that many elements and only the epilogue reaches meanwhile.
         unsafe { plan.run(cx.pool, cx.isa, lhs, rhs, out, self.out.count(), epilogue) };
+    }
+
+    /// The packed kernel, if it is kept.
+    fn kept<'a, T: Real>(&self, cx: &Context<'a>, plan: &conv::ConvPlan) -> Option<conv::Kernel<'a, T>> {
+        let (slot, len) = self.packed.zip(plan.packed::<T>())?;
+        // SAFETY: the slot has these bytes, in which `prepare` has packed the kernel.
+        Some(conv::Kernel::Packed(unsafe { std::slice::from_raw_parts(cx.pointer(slot).cast::<T>(), len) }))
+    }
+
+    /// The kernel, packed if it is kept so.
+    pub(super) fn weights<'a, T: Real + Element>(
+        &self,
+        cx: &Context<'a>,
+        plan: &conv::ConvPlan,
+    ) -> conv::Kernel<'a, T> {
+        self.kept(cx, plan).unwrap_or_else(|| conv::Kernel::Elements(numbers::<T>(cx, &self.rhs)))
     }
 
     fn pack<T: Real>(&self, cx: &Context, slot: Slot, plan: &conv::ConvPlan, rhs: &[T]) {

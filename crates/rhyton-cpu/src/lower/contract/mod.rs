@@ -1,6 +1,7 @@
 //! Products of matrices and convolutions, with elementwise work on their finished tiles.
 
 mod convolve;
+mod expand;
 mod pairs;
 mod product;
 
@@ -17,6 +18,7 @@ use crate::kernels::conv::{ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{Epilogue, MAX_DIMS, Real, Tile};
 use crate::plan::{Context, Kernel};
 use convolve::Convolve;
+use expand::Expand;
 use product::Product;
 
 /// Whether the operation's kernel reads these operands through their strides.
@@ -93,6 +95,43 @@ pub(super) fn with_epilogue(op: &Op, inputs: Vec<Operand>, output: Target, progr
         Op::DotGeneral(dot) => Box::new(Product::new(dot, inputs, output, tiles)),
         _ => unreachable!("only contractions have tiles"),
     }
+}
+
+/// A contraction and its operands, and what its finished tiles go through.
+pub(super) struct Contraction {
+    pub op: Op,
+    pub inputs: Vec<Operand>,
+    pub output: Target,
+    pub program: Option<Program>,
+}
+
+impl Contraction {
+    /// Its kernel.
+    pub(super) fn kernel(self) -> Box<dyn Kernel> {
+        match self.program {
+            Some(program) => with_epilogue(&self.op, self.inputs, self.output, program),
+            None => kernel(&self.op, self.inputs, self.output),
+        }
+    }
+
+    /// It as a convolution that a kernel computes.
+    fn convolve(&self) -> Option<Convolve> {
+        let Op::Convolution(op) = &self.op else { return None };
+        let views = [self.inputs[0].view.clone(), self.inputs[1].view.clone()];
+        if is_direct(&self.op, self.output.dtype, &views) {
+            return None;
+        }
+        let tiles = self.program.clone().map(FusedLoop::for_tiles);
+        Some(Convolve::new(geometry(op, &views)?, self.inputs.clone(), self.output.clone(), tiles))
+    }
+}
+
+/// One kernel for two contractions, the second of what the first gives and nobody else reads; if there is one.
+pub(super) fn joined(first: &Contraction, second: &Contraction) -> Option<Box<dyn Kernel>> {
+    let view = &second.inputs[0].view;
+    let whole = view.is_dense() && view.count() == second.inputs[0].len;
+    let (first, second) = first.convolve().zip(second.convolve()).filter(|_| whole)?;
+    Expand::new(first, second).map(|kernel| Box::new(kernel) as Box<dyn Kernel>)
 }
 
 /// The sizes and strides of a convolution of two views.
