@@ -245,8 +245,8 @@ mod x86 {
         // SAFETY: the caller's promise.
         unsafe {
             let one = _mm256_set1_ps(1.0);
-            // Below that e is too small to count, and 2^n would not be a normal number.
-            let t = _mm256_max_ps(_mm256_set1_ps(-87.0), _mm256_or_ps(x, _mm256_set1_ps(-0.0)));
+            // Below that e is 0.
+            let t = _mm256_max_ps(_mm256_set1_ps(-110.0), _mm256_or_ps(x, _mm256_set1_ps(-0.0)));
             let n = _mm256_round_ps::<8>(_mm256_mul_ps(t, _mm256_set1_ps(std::f32::consts::LOG2_E)));
             let r = _mm256_fmadd_ps(n, _mm256_set1_ps(-LN_2_HIGH), t);
             let r = _mm256_fmadd_ps(n, _mm256_set1_ps(LN_2_REST), r);
@@ -255,8 +255,11 @@ mod x86 {
                 p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(*term));
             }
             let e = _mm256_add_ps(one, _mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r));
-            let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
-            let e = _mm256_mul_ps(e, _mm256_castsi256_ps(power));
+            // In two factors: 2^n may not be a normal number.
+            let n = _mm256_cvtps_epi32(n);
+            let half = _mm256_srai_epi32::<1>(n);
+            let power = |n| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(n, _mm256_set1_epi32(127))));
+            let e = _mm256_mul_ps(_mm256_mul_ps(e, power(half)), power(_mm256_sub_epi32(n, half)));
             let smaller = _mm256_div_ps(e, _mm256_add_ps(one, e));
             // The sign bit chooses.
             _mm256_mul_ps(x, _mm256_blendv_ps(_mm256_sub_ps(one, smaller), smaller, x))

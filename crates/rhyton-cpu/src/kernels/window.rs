@@ -79,6 +79,10 @@ impl WindowAxis {
     #[inline]
     pub(crate) fn element(&self, out: usize, tap: usize) -> Option<usize> {
         let at = (out * self.stride + tap * self.window_dilation) as i64 - self.padding;
+        if self.base_dilation == 1 {
+            // The rule. Divisions would take longer than the window.
+            return (at >= 0 && at < self.size as i64).then_some(at as usize);
+        }
         let step = self.base_dilation as i64;
         (at >= 0 && at % step == 0 && at / step < self.size as i64).then_some((at / step) as usize)
     }

@@ -95,7 +95,10 @@ impl<T: Real> Plan<'_, '_, T> {
                 }
             }
         }
-        self.p.a.positions(&self.p.a.rows, m0, m1, &mut s.rows);
+        let evenly = self.evenly();
+        if evenly.is_none() {
+            self.p.a.positions(&self.p.a.rows, m0, m1, &mut s.rows);
+        }
         for block in k0..k1 {
             let k = self.cut.range(block);
             let a_step = self.prepare_a(s, origin, (m0, m1), k);
@@ -105,7 +108,7 @@ impl<T: Real> Plan<'_, '_, T> {
             for panel in p0..p1 {
                 if width != self.cut.width(panel) {
                     width = self.cut.width(panel);
-                    self.point(s, origin, width, k);
+                    self.point(s, origin, (m0, m1), width, k);
                 }
                 // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
                 unsafe {
@@ -171,17 +174,24 @@ impl<T: Real> Plan<'_, '_, T> {
         }
     }
 
+    /// Elements between rows of A, if it is read in place and all are as far from each other: their positions are then
+    /// not collected.
+    fn evenly(&self) -> Option<isize> {
+        let in_place = matches!(self.read_a, ReadA::InPlace(_)) && !self.p.a.is_spatial();
+        self.p.a.rows.uniform_stride().filter(|_| in_place)
+    }
+
     /// Splits the rows of a block into groups for panels of `width` columns, and collects the pointers to A.
-    fn point(&self, s: &mut Scratch<T>, origin: Pos, width: usize, k: (usize, usize)) {
+    fn point(&self, s: &mut Scratch<T>, origin: Pos, (m0, m1): (usize, usize), width: usize, k: (usize, usize)) {
         let kernels = T::kernels(self.isa).of_width(width);
         let tallest = kernels[kernels.len() - 1].0;
         let plain = !self.p.a.is_spatial();
         let (fine_box, coarse_box) = (Reach::of(&s.k_fine), Reach::of(&s.k_coarse));
         s.pointers.clear();
         s.groups.clear();
-        let mut first = 0;
-        while first < s.rows.len() {
-            let rows = tallest.min(s.rows.len() - first);
+        let (mut first, all, evenly) = (0, m1 - m0, self.evenly());
+        while first < all {
+            let rows = tallest.min(all - first);
             let &(height, kernel) =
                 kernels.iter().find(|(height, _)| *height >= rows).expect("`rows` is at most the tallest");
             let pointers = s.pointers.len();
@@ -205,7 +215,10 @@ impl<T: Real> Plan<'_, '_, T> {
                     let runs = if coarse { &s.k_coarse } else { &s.k_fine };
                     let near = if coarse { &coarse_box } else { &fine_box };
                     if plain || (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
-                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| s.rows[row(i)].pos.offset);
+                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| match evenly {
+                            Some(stride) => (m0 + row(i)) as isize * stride,
+                            None => s.rows[row(i)].pos.offset,
+                        });
                         for run in runs {
                             let start = data.wrapping_offset(origin.offset + run.pos.offset);
                             s.pointers.extend(offsets[..height].iter().map(|&offset| start.wrapping_offset(offset)));
@@ -223,7 +236,7 @@ impl<T: Real> Plan<'_, '_, T> {
                 }
                 ReadA::Rows => {
                     let ld = row_copy(k.1 - k.0);
-                    let data = s.a.view(s.rows.len() * ld).as_ptr();
+                    let data = s.a.view(all * ld).as_ptr();
                     s.pointers.extend((0..height).map(|i| data.wrapping_add(row(i) * ld)));
                 }
                 ReadA::Columns => {

@@ -183,11 +183,12 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
                 bias[v] = part::<S>(finish.bias.add(v * S::LANES), len(v));
             }
         }
+        let whole = m.last == S::LANES && !m.accumulate && m.finish.is_none_or(|finish| finish.plus.is_null());
         // By hand, as the compiler does not unroll so large a loop, and then keeps the sums in memory.
         macro_rules! write_rows {
             ($($r:literal)*) => {$(
                 if let Some(sums) = acc.get($r).filter(|_| $r < m.height) {
-                    write_row::<S, NV>(m, *sums, &bias, (*m.c.add($r)).add(m.c_offset));
+                    write_row::<S, NV>(m, whole, *sums, &bias, (*m.c.add($r)).add(m.c_offset));
                 }
             )*};
         }
@@ -201,12 +202,33 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
     }
 }
 
-/// Finishes a row of the tile and writes it at `c`.
+/// Finishes a row of the tile and writes it at `c`; `whole` if it is whole vectors, and nothing is read for it.
 ///
 /// # Safety
 /// As [`MicroFn`].
 #[inline(always)]
-unsafe fn write_row<S: Simd, const NV: usize>(m: &Micro<S::T>, sums: [S::V; NV], bias: &[S::V; NV], c: *mut S::T) {
+unsafe fn write_row<S: Simd, const NV: usize>(
+    m: &Micro<S::T>,
+    whole: bool,
+    sums: [S::V; NV],
+    bias: &[S::V; NV],
+    c: *mut S::T,
+) {
+    if whole {
+        // With few terms of K a question a vector would count.
+        // SAFETY: the caller's promise.
+        unsafe {
+            let Some(finish) = &m.finish else {
+                return (0..NV).for_each(|v| S::store(c.add(v * S::LANES), sums[v]));
+            };
+            let (low, high) = (S::splat(finish.low), S::splat(finish.high));
+            for v in 0..NV {
+                let x = S::at_most(high, S::at_least(low, S::add(sums[v], bias[v])));
+                S::store(c.add(v * S::LANES), x);
+            }
+        }
+        return;
+    }
     for v in 0..NV {
         let len = if v + 1 == NV { m.last } else { S::LANES };
         // SAFETY: the caller's promise.
