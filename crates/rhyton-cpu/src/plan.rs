@@ -150,6 +150,11 @@ pub(crate) trait Kernel: Send + Sync {
     /// Tells where those bytes are.
     fn keep_at(&mut self, _slot: Slot) {}
 
+    /// The operand that it does not read any more when it has made what it keeps of it.
+    fn spares(&self) -> Option<Slot> {
+        None
+    }
+
     /// Makes what it keeps, before the first of these runs.
     fn prepare(&self, _cx: &Context) {}
 

@@ -102,6 +102,7 @@ pub(crate) struct Steady {
 /// What was made of some weights.
 pub(crate) struct Kept {
     of: Vec<Identity>,
+    /// What steps read; empty what they have packed.
     results: Vec<Array>,
     /// Where the packed operands start, and the memory that holds them.
     packed: Shared<u8>,
@@ -142,7 +143,7 @@ impl Steady {
         let packed = Shared(memory.get(self.bytes).as_mut_ptr());
         // SAFETY: the memory just made.
         unsafe { prefer_huge(packed.get(), self.bytes) };
-        let kept = Kept { of, results, packed, _memory: memory };
+        let mut kept = Kept { of, results, packed, _memory: memory };
         let mut pointers = vec![std::ptr::null_mut(); plan.buffers.len()];
         kept.enter(plan, &mut pointers);
         for (pointer, buffer) in pointers.iter_mut().zip(&plan.buffers) {
@@ -153,8 +154,37 @@ impl Steady {
             }
         }
         let cx = Context { pointers: &pointers, pool, isa, recorder: None };
-        self.packed.iter().for_each(|&step| plan.steps[step].kernel.prepare(&cx));
+        let mut spared = self.spared(plan);
+        for &step in &self.packed {
+            let kernel = &plan.steps[step].kernel;
+            kernel.prepare(&cx);
+            // What only packed kernels were to be made of goes when the last has been.
+            let spares = kernel.spares();
+            if let Some((_, result, left)) = spared.iter_mut().find(|(slot, ..)| spares == Some(*slot)) {
+                *left -= 1;
+                if *left == 0 {
+                    kept.results[*result] = Array::default();
+                }
+            }
+        }
         Ok(kept)
+    }
+
+    /// The results that no step reads but those that keep something of them: the slot, which one it is, and how many do.
+    fn spared(&self, plan: &Plan) -> Vec<(Slot, usize, usize)> {
+        let own = plan.parameters.len() - self.results;
+        let of = |(result, &slot): (usize, &Slot)| {
+            let mut left = 0;
+            for step in &plan.steps {
+                match step.reads.iter().filter(|&&read| read == slot).count() {
+                    0 => {}
+                    1 if step.kernel.spares() == Some(slot) => left += 1,
+                    _ => return None,
+                }
+            }
+            (left > 0 && !plan.output_slots.contains(&slot)).then_some((slot, result, left))
+        };
+        plan.parameter_slots[own..].iter().enumerate().filter_map(of).collect()
     }
 }
 

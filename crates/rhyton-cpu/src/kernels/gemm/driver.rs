@@ -17,6 +17,9 @@ pub(crate) const FEW_ROWS: usize = 12;
 const LOCAL_ROWS: usize = 192;
 /// Rows of a block of C.
 const BLOCK_M: usize = 96;
+/// Rows and columns of a block of C that a long epilogue works on.
+const LONG_M: usize = 48;
+const LONG_N: usize = 1024;
 /// Rows of a block of C if K is split.
 const BLOCK_M_SPLIT: usize = 288;
 /// Elements of C up to which K may be split, and K from which.
@@ -183,6 +186,8 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             (_, ReadA::Columns) => Cut::new(kernels, k, n, BLOCK_K_COLUMNS),
             _ => Cut::new(kernels, k, n, BLOCK_K),
         };
+        // The epilogue is a program that an interpreter runs: a row of a block should be long, best all of C's.
+        let long = p.epilogue.is_some_and(|epilogue| epilogue.finish.is_none());
         let mut plan = Plan {
             pool,
             isa,
@@ -213,7 +218,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 plan.block_m = BLOCK_M_SPLIT.min(m);
                 plan.block_n = cut.panels();
                 return plan;
-            } else if m <= LOCAL_ROWS && cut.panels() >= pool.threads() {
+            } else if m <= LOCAL_ROWS && cut.panels() >= pool.threads() && !long {
                 // A single block of rows: each panel is packed by its only user, who finds it in cache.
                 plan.read_b = ReadB::Local;
                 plan.block_m = m;
@@ -221,14 +226,17 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 return plan;
             }
         }
-        if m >= 8 * BLOCK_M {
+        if long {
+            plan.block_n = LONG_N.div_ceil(cut.panel).min(cut.panels());
+            plan.block_m = m.div_ceil(m.div_ceil(LONG_M)).next_multiple_of(2);
+        } else if m >= 8 * BLOCK_M {
             plan.block_m = 2 * BLOCK_M;
         }
         // Enough tasks that the last ones do not leave threads idle for long. Copies of A are made once a block of
         // columns, so where they are needed the rows are cut first.
         let copies = !matches!(read_a, ReadA::InPlace(_));
         while plan.tasks() < 4 * pool.threads() {
-            if plan.block_n > 1 && (!copies || plan.block_m <= 24) {
+            if plan.block_n > 1 && (!(copies || long) || plan.block_m <= 24) {
                 plan.block_n = plan.block_n.div_ceil(2);
             } else if plan.block_m > 24 {
                 plan.block_m = (plan.block_m / 2).next_multiple_of(12);

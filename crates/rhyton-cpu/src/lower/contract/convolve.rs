@@ -224,6 +224,11 @@ impl Kernel for Convolve {
         self.packed = Some(slot);
     }
 
+    fn spares(&self) -> Option<Slot> {
+        // Of 16-bit floats it is decided when it runs which kernel there is.
+        self.packed.filter(|_| self.out.dtype.size() > 2).map(|_| self.rhs.slot)
+    }
+
     fn prepare(&self, cx: &Context) {
         let Some(slot) = self.packed else { return };
         let mut memory = Aligned::<u8>::default();

@@ -85,6 +85,10 @@ impl Kernel for Expand {
         self.first.keep_at(slot);
     }
 
+    fn spares(&self) -> Option<Slot> {
+        self.first.spares()
+    }
+
     fn prepare(&self, cx: &Context) {
         self.first.prepare(cx);
     }

@@ -229,6 +229,10 @@ impl Kernel for Product {
         self.packed = Some(slot);
     }
 
+    fn spares(&self) -> Option<Slot> {
+        self.packed.map(|_| self.b.slot)
+    }
+
     fn prepare(&self, cx: &Context) {
         match (self.packed, self.c.dtype) {
             (None, _) => {}
