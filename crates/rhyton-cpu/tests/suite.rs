@@ -405,3 +405,119 @@ fn random_graphs_run_as_they_are_interpreted() {
         check(&backends, &graph, &inputs, &format!("random graph {seed}"));
     }
 }
+
+/// The first two layers of an inverted residual block.
+struct Expansion {
+    image: [usize; 4],
+    features: usize,
+    window: usize,
+    stride: usize,
+    dilation: usize,
+    padding: (i64, i64),
+    /// What follows both convolutions, in turn.
+    follows: [Follows; 2],
+}
+
+impl Expansion {
+    fn graph(&self) -> (Graph, Vec<Array>) {
+        let [n, h, w, c] = self.image;
+        let (e, k) = (self.features, self.window);
+        let inputs = [&[n, h, w, c][..], &[1, 1, c, e], &[e], &[k, k, 1, e], &[e]].map(|s| numbers(s).cast(DType::F32));
+        let mut graph = Graph::new();
+        let p = inputs.each_ref().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape())));
+        let plain = Convolution { padding: vec![(0, 0); 2], ..bordered(ConvDims::channels_last(2)) };
+        let channelwise = Convolution {
+            strides: vec![self.stride; 2],
+            padding: vec![self.padding; 2],
+            rhs_dilation: vec![self.dilation; 2],
+            feature_groups: e,
+            ..plain.clone()
+        };
+        let mut b = Builder::new(&mut graph);
+        let mut x = p[0];
+        for (i, op) in [plain, channelwise].into_iter().enumerate() {
+            x = b.push(op, &[x, p[1 + 2 * i]]);
+            let shape = b.ty(x).shape.clone();
+            let bias = b.broadcast(p[2 + 2 * i], shape, &[3]);
+            x = b.add(x, bias);
+            x = match self.follows[i] {
+                Follows::Clamp => {
+                    let (zero, six) = (b.zeros_like(x), b.full_like(x, 6.0));
+                    let x = b.binary(BinaryKind::Maximum, x, zero);
+                    b.binary(BinaryKind::Minimum, x, six)
+                }
+                Follows::Swish => {
+                    let gate = b.unary(UnaryKind::Logistic, x);
+                    b.mul(x, gate)
+                }
+                _ => b.unary(UnaryKind::Tanh, x),
+            };
+        }
+        b.finish().unwrap();
+        graph.set_outputs(vec![x]);
+        (graph, inputs.to_vec())
+    }
+}
+
+#[test]
+fn an_expansion_and_its_depthwise_convolution_are_one_kernel() {
+    let backends = backends();
+    use Follows::{Clamp, Swish, TwoActivations};
+    for (i, e) in [
+        ([1, 9, 8, 5], 24, 3, 1, 1, (1, 1), [Clamp, Clamp]),
+        ([2, 14, 14, 16], 130, 3, 2, 1, (0, 1), [Clamp, Clamp]),
+        ([1, 40, 70, 8], 96, 5, 1, 1, (2, 2), [Swish, Swish]),
+        ([1, 61, 64, 3], 70, 3, 2, 1, (1, 1), [Swish, TwoActivations]),
+        ([3, 11, 6, 4], 33, 3, 1, 2, (2, 2), [Clamp, TwoActivations]),
+        ([1, 3, 3, 2], 16, 5, 1, 1, (4, 4), [Clamp, Clamp]),
+    ]
+    .into_iter()
+    .map(|(image, features, window, stride, dilation, padding, follows)| Expansion {
+        image,
+        features,
+        window,
+        stride,
+        dilation,
+        padding,
+        follows,
+    })
+    .enumerate()
+    {
+        let (graph, mut inputs) = e.graph();
+        check(&backends, &graph, &inputs, &format!("expansion {i}"));
+        // With the weights steady the kernel is kept, and made anew for other weights.
+        let options = CompileOptions { steady: vec![1, 2, 3, 4], ..CompileOptions::default() };
+        for (name, backend) in &backends {
+            let executable = backend.compile(&graph, &options).unwrap();
+            assert!(executable.describe().contains("band by band"), "{name}: {}", executable.describe());
+            for scale in [1.0, -0.5] {
+                let scaled = inputs[1].to_f64_vec().into_iter().map(|x| x * scale).collect::<Vec<f64>>();
+                inputs[1] = Array::new(inputs[1].shape(), scaled).cast(DType::F32);
+                let expected = interpret::run(&graph, &inputs).unwrap();
+                let mut outputs = Vec::new();
+                executable.run(&mut inputs.clone(), &mut outputs).unwrap();
+                assert_close(&outputs[0], &expected[0], 0.0, &format!("expansion {i}, steady, on {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_expansion_that_is_read_twice_is_kept() {
+    let e = Expansion {
+        image: [1, 6, 6, 4],
+        features: 16,
+        window: 3,
+        stride: 1,
+        dilation: 1,
+        padding: (1, 1),
+        follows: [Follows::Clamp, Follows::Clamp],
+    };
+    let (mut graph, inputs) = e.graph();
+    let clamped = |op: &Op| matches!(op, Op::Binary(Binary { kind: BinaryKind::Minimum }));
+    let between = graph.nodes().iter().position(|node| clamped(&node.op)).unwrap();
+    let between = rhyton_ir::Value { node: between as u32, output: 0 };
+    let last = graph.outputs()[0];
+    graph.set_outputs(vec![last, between]);
+    check(&backends(), &graph, &inputs, "an expansion that is an output too");
+}

@@ -244,6 +244,9 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 break;
             }
         }
+        // Blocks of equal heights, that tiles fill: a last block of a row or two reads as much of B as the others.
+        let tallest = kernels.of_width(cut.width(0)).last().map_or(1, |kernel| kernel.0);
+        plan.block_m = m.div_ceil(m.div_ceil(plan.block_m)).next_multiple_of(tallest);
         plan
     }
 
