@@ -7,7 +7,7 @@
 //! of it, and the channels give tasks enough.
 
 use super::channelwise::Channels;
-use super::{ConvGeometry, ConvPlan, phases};
+use super::{ConvGeometry, ConvPlan, phase};
 use crate::isa::Isa;
 use crate::kernels::gemm::{
     Axis, BLOCK_K, Elements, Epilogue, Finish, Gemm, Out, Packed, Real, Rhs, Shared, Space, Tile, View, gemm,
@@ -30,6 +30,8 @@ pub(crate) struct Expanded {
     first: ConvGeometry,
     second: ConvGeometry,
     pointwise: ConvPlan,
+    channelwise: Channels,
+    bands: Vec<Band>,
 }
 
 /// The rows of a band: of the result and of what is between, both to the last but one.
@@ -75,44 +77,18 @@ impl Expanded {
         if !(pointwise && joined && flat && channelwise) {
             return None;
         }
-        let phase = [phases(second, 0)[0], phases(second, 1)[0], phases(second, 2)[0]];
-        Channels::new(second, &phase)?;
-        Some(Expanded { first: *first, second: *second, pointwise: ConvPlan::new(first) })
+        Some(Expanded {
+            first: *first,
+            second: *second,
+            pointwise: ConvPlan::new(first),
+            channelwise: channels(second)?,
+            bands: bands(second),
+        })
     }
 
     /// The plan of the first: its kernel is packed as for that alone.
     pub(crate) fn pointwise(&self) -> &ConvPlan {
         &self.pointwise
-    }
-
-    /// The rows of what is between that rows `first..last` of the result see; at least one.
-    fn seen(&self, first: usize, last: usize) -> (usize, usize) {
-        let g = &self.second;
-        let reach = (g.kernel[1] - 1) * g.rhs_dilation[1] + 1;
-        let height = g.image[1] as i64;
-        let start = (first * g.strides[1]) as i64 - g.padding[1];
-        let end = ((last - 1) * g.strides[1]) as i64 - g.padding[1] + reach as i64;
-        let start = start.clamp(0, height - 1);
-        (start as usize, end.clamp(start + 1, height) as usize)
-    }
-
-    /// Cuts the rows of an image so that bands stay in cache, and that tasks for `groups` groups of channels take equally long.
-    fn bands(&self, groups: usize) -> Vec<Band> {
-        let g = &self.second;
-        let cut = |bands: usize| -> Vec<Band> {
-            (0..bands)
-                .map(|i| {
-                    let out = (i * g.out[1] / bands, (i + 1) * g.out[1] / bands);
-                    Band { out, between: self.seen(out.0, out.1) }
-                })
-                .collect()
-        };
-        let rows = |bands: &[Band]| bands.iter().map(|band| band.between.1 - band.between.0).max().unwrap_or(0);
-        let fits = |bands: usize| rows(&cut(bands)) * g.image[2] * CHANNELS <= BAND;
-        let least = (1..=g.out[1]).find(|&bands| fits(bands)).unwrap_or(g.out[1]);
-        let longest = |bands: usize| (g.batch * bands * groups).div_ceil(EVEN) * rows(&cut(bands));
-        let bands = (least..=(least + MORE_BANDS).min(g.out[1])).min_by_key(|&bands| longest(bands));
-        cut(bands.unwrap_or(least))
     }
 
     /// Both convolutions: `packed` is the kernel of the first, packed, `finish` what is done to its result.
@@ -140,25 +116,24 @@ impl Expanded {
         let kernel = Packed::of(isa, (f.in_features, f.out_features), 1, packed);
         let panels_a_task = (CHANNELS / kernel.cut.panel).max(1);
         let groups = kernel.cut.panels().div_ceil(panels_a_task);
-        let bands = self.bands(groups);
-        let phase = [phases(g, 0)[0], phases(g, 1)[0], phases(g, 2)[0]];
-        let simple = Channels::new(g, &phase).zip(epilogue.and_then(|epilogue| epilogue.finish));
-        let simple = simple.filter(|(channels, finish)| channels.finishes(finish)).map(|(_, finish)| finish);
+        let bands = &self.bands;
+        let simple = epilogue.and_then(|epilogue| epilogue.finish);
+        let simple = simple.filter(|finish| self.channelwise.finishes(finish));
         let out = Shared(out);
         pool.run(g.batch * bands.len() * groups, &|task| {
             let (picture, task) = (task / (bands.len() * groups), task % (bands.len() * groups));
             let (band, group) = (bands[task / groups], task % groups);
             let panels = kernel.cut.panels();
             let (first, last) = (group * panels_a_task, ((group + 1) * panels_a_task).min(panels));
-            let channels = first * kernel.cut.panel..(last * kernel.cut.panel).min(f.out_features);
+            let own_channels = first * kernel.cut.panel..(last * kernel.cut.panel).min(f.out_features);
             let width = f.image[2];
-            let (rows, cols) = (band.between.1 - band.between.0, channels.len());
+            let (rows, cols) = (band.between.1 - band.between.0, own_channels.len());
             scratch::with(|buffer: &mut Buffer<T>| {
                 let between = buffer.0.get(rows * width * cols);
                 let start = picture as isize * f.lhs_strides.batch + band.between.0 as isize * f.lhs_strides.spatial[1];
                 let pixels = Axis::plain(rows * width, f.lhs_strides.spatial[2]);
                 let finish = finish
-                    .map(|finish| Finish { bias: finish.bias.get(channels.clone()).unwrap_or_default(), ..finish });
+                    .map(|finish| Finish { bias: finish.bias.get(own_channels.clone()).unwrap_or_default(), ..finish });
                 let tiles = |_: Tile<'_, T>| unreachable!("micro-kernels finish what is as simple");
                 let first = Gemm {
                     a: View::new(Elements::Native(image), start, pixels, Axis::plain(f.in_features, 1), Space::NONE),
@@ -169,24 +144,22 @@ impl Expanded {
                     epilogue: finish.map(|finish| Epilogue { tiles: &tiles, finish: Some(finish) }),
                 };
                 gemm(pool, isa, &first);
-                let own = self.of_band(band, cols);
-                let phase = [phases(&own, 0)[0], phases(&own, 1)[0], phases(&own, 2)[0]];
-                let own = Channels::new(&own, &phase).expect("a part of what was found to be channelwise");
+                let own = channels(&self.of_band(band, cols)).expect("a part of what was found to be channelwise");
                 let s = &g.out_strides;
-                let at = picture as isize * s.batch + band.out.0 as isize * s.spatial[1] + channels.start as isize;
+                let at = picture as isize * s.batch + band.out.0 as isize * s.spatial[1] + own_channels.start as isize;
                 let at = at as usize;
                 let moved = |tile: Tile<'_, T>| {
                     let Some(epilogue) = epilogue else { return };
                     let row0 = (picture * g.out[1] + band.out.0) * g.out[2] + tile.row0;
-                    (epilogue.tiles)(tile.moved(row0, channels.start, at));
+                    (epilogue.tiles)(tile.moved(row0, own_channels.start, at));
                 };
                 let simple = simple.map(|finish| Finish {
-                    bias: finish.bias.get(channels.clone()).unwrap_or_default(),
+                    bias: finish.bias.get(own_channels.clone()).unwrap_or_default(),
                     plus: finish.plus.get(at..).unwrap_or_default(),
                     ..finish
                 });
                 let epilogue = epilogue.map(|_| Epilogue { tiles: &moved, finish: simple });
-                let weights = &weights[channels.start..];
+                let weights = &weights[own_channels.start..];
                 // SAFETY: the caller's promise; the rows and channels of this task are its own.
                 unsafe { own.run(pool, &kernels, between, weights, out.get().add(at), out_len - at, epilogue) };
             });
@@ -205,4 +178,38 @@ impl Expanded {
         g.lhs_strides.spatial = [0, (width * channels) as isize, channels as isize];
         g
     }
+}
+
+/// A convolution without holes in its images as one in which each channel sees only itself, if it is one.
+fn channels(g: &ConvGeometry) -> Option<Channels> {
+    Channels::new(g, &[phase(g, 0, 0), phase(g, 1, 0), phase(g, 2, 0)])
+}
+
+/// The rows of the image that rows `first..last` of the result see; at least one.
+fn seen(g: &ConvGeometry, first: usize, last: usize) -> (usize, usize) {
+    let reach = (g.kernel[1] - 1) * g.rhs_dilation[1] + 1;
+    let height = g.image[1] as i64;
+    let start = (first * g.strides[1]) as i64 - g.padding[1];
+    let end = ((last - 1) * g.strides[1]) as i64 - g.padding[1] + reach as i64;
+    let start = start.clamp(0, height - 1);
+    (start as usize, end.clamp(start + 1, height) as usize)
+}
+
+/// Cuts the rows of the second convolution so that bands stay in cache, and that tasks take equally long.
+fn bands(g: &ConvGeometry) -> Vec<Band> {
+    let cut = |bands: usize| -> Vec<Band> {
+        (0..bands)
+            .map(|i| {
+                let out = (i * g.out[1] / bands, (i + 1) * g.out[1] / bands);
+                Band { out, between: seen(g, out.0, out.1) }
+            })
+            .collect()
+    };
+    let rows = |bands: usize| cut(bands).iter().map(|band| band.between.1 - band.between.0).max().unwrap_or(0);
+    let fits = |bands: usize| rows(bands) * g.image[2] * CHANNELS <= BAND;
+    let least = (1..=g.out[1]).find(|&bands| fits(bands)).unwrap_or(g.out[1]);
+    let groups = g.in_features.div_ceil(CHANNELS);
+    let longest = |bands: usize| (g.batch * bands * groups).div_ceil(EVEN) * rows(bands);
+    let bands = (least..=(least + MORE_BANDS).min(g.out[1])).min_by_key(|&bands| longest(bands));
+    cut(bands.unwrap_or(least))
 }

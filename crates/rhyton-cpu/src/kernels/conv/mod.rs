@@ -171,26 +171,32 @@ pub(crate) struct Progression {
 
 /// The phases of axis `d`; those without output are left out.
 fn phases(g: &ConvGeometry, d: usize) -> Vec<Phase> {
+    (0..out_step(g, d).min(g.out[d])).map(|first| phase(g, d, first)).collect()
+}
+
+/// Output positions of axis `d` from one that meets the same taps to the next.
+fn out_step(g: &ConvGeometry, d: usize) -> usize {
+    g.lhs_dilation[d] / gcd(g.strides[d], g.lhs_dilation[d])
+}
+
+/// The phase of axis `d` whose first output position is `first`.
+fn phase(g: &ConvGeometry, d: usize, first: usize) -> Phase {
     let (s, l, k_d) = (g.strides[d], g.lhs_dilation[d], g.rhs_dilation[d]);
-    let (out_step, tap_step) = (l / gcd(s, l), l / gcd(k_d, l));
-    (0..out_step.min(g.out[d]))
-        .map(|first| {
-            let meet = |k: usize| (first * s + k * k_d) as i64 - g.padding[d];
-            let tap = (0..tap_step.min(g.kernel[d])).find(|&k| meet(k).rem_euclid(l as i64) == 0);
-            let taps = tap.map_or(Progression { first: 0, step: tap_step, count: 0 }, |k| Progression {
-                first: k,
-                step: tap_step,
-                count: (g.kernel[d] - k).div_ceil(tap_step),
-            });
-            Phase {
-                out: Progression { first, step: out_step, count: (g.out[d] - first).div_ceil(out_step) },
-                tap: taps,
-                at: meet(taps.first).div_euclid(l as i64),
-                out_step: (out_step * s / l) as i64,
-                tap_step: (tap_step * k_d / l) as i64,
-            }
-        })
-        .collect()
+    let (out_step, tap_step) = (out_step(g, d), l / gcd(k_d, l));
+    let meet = |k: usize| (first * s + k * k_d) as i64 - g.padding[d];
+    let tap = (0..tap_step.min(g.kernel[d])).find(|&k| meet(k).rem_euclid(l as i64) == 0);
+    let taps = tap.map_or(Progression { first: 0, step: tap_step, count: 0 }, |k| Progression {
+        first: k,
+        step: tap_step,
+        count: (g.kernel[d] - k).div_ceil(tap_step),
+    });
+    Phase {
+        out: Progression { first, step: out_step, count: (g.out[d] - first).div_ceil(out_step) },
+        tap: taps,
+        at: meet(taps.first).div_euclid(l as i64),
+        out_step: (out_step * s / l) as i64,
+        tap_step: (tap_step * k_d / l) as i64,
+    }
 }
 
 fn gcd(a: usize, b: usize) -> usize {
