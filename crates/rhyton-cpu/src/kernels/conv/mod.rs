@@ -27,7 +27,7 @@ use crate::kernels::gemm::{Epilogue, Real};
 use crate::pool::Pool;
 use channelwise::Channels;
 use product::Product;
-use winograd::Winograd;
+use winograd::{KernelGradient, Winograd};
 
 /// Elements between neighbours along the axes of an operand: batch, feature and space for the images and the result;
 /// output feature, input feature and space for the kernel.
@@ -225,6 +225,7 @@ struct PhaseKernel {
     product: Product,
     channels: Option<Channels>,
     winograd: Option<Winograd>,
+    kernel_gradient: Option<KernelGradient>,
 }
 
 impl ConvPlan {
@@ -242,7 +243,8 @@ impl ConvPlan {
                     for x in &axes[2] {
                         let phase = [*z, *y, *x];
                         let (product, channels) = (Product::new(g, &phase), Channels::new(g, &phase));
-                        all.push(PhaseKernel { product, channels, winograd: Winograd::new(g) });
+                        let (winograd, kernel_gradient) = (Winograd::new(g), KernelGradient::new(g));
+                        all.push(PhaseKernel { product, channels, winograd, kernel_gradient });
                     }
                 }
             }
@@ -320,6 +322,10 @@ impl ConvPlan {
                         }
                         if let Some((winograd, transforms)) = winograd.filter(|w| w.0.unpacked) {
                             winograd.run_unpacked(pool, isa, &transforms, lhs, rhs, out, out_len, epilogue);
+                            continue;
+                        }
+                        if let Some((gradient, transforms)) = phase.kernel_gradient.as_ref().zip(T::winograd(isa)) {
+                            gradient.run(pool, isa, &transforms, lhs, rhs, out, out_len, epilogue);
                             continue;
                         }
                     }

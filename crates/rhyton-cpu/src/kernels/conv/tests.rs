@@ -87,7 +87,11 @@ fn check(op: &Convolution, lhs_shape: &[usize], rhs_shape: &[usize]) {
                 for (i, &(sum, size)) in expected.iter().enumerate() {
                     let error = (f64::from(out[i]) - 2.0 * sum).abs();
                     // Winograd's sums are of whole tiles, whatever part of them lies in the image.
-                    let size = if Winograd::new(&g).is_some_and(|w| w.unpacked) { largest } else { size };
+                    let size = if Winograd::new(&g).is_some_and(|w| w.unpacked) || KernelGradient::new(&g).is_some() {
+                        largest
+                    } else {
+                        size
+                    };
                     assert!(
                         error <= 1e-6 * (size + 0.1),
                         "{isa}: {op:?} {lhs_shape:?} {rhs_shape:?}: {i}: {} is not {}",
@@ -262,6 +266,21 @@ fn windows_of_nine_by_winograd() {
     for (op, lhs, rhs) in cases {
         let g = ConvGeometry::new(&op, &lhs, &rhs).unwrap();
         assert!(Winograd::new(&g).is_some_and(|w| w.unpacked), "{lhs:?} {rhs:?}");
+        check(&op, &lhs, &rhs);
+    }
+}
+
+#[test]
+fn gradients_of_kernels_by_winograd() {
+    let cases = [
+        (1, [4, 12, 9, 32], [4, 12, 9, 48]),
+        (0, [3, 22, 18, 64], [3, 20, 16, 32]),
+        (1, [40, 4, 8, 80], [40, 4, 8, 144]),
+    ];
+    for (padding, lhs, rhs) in cases {
+        let op = Convolution { padding: vec![(padding, padding); 2], ..plain(kernel_gradient()) };
+        let g = ConvGeometry::new(&op, &lhs, &rhs).unwrap();
+        assert!(KernelGradient::new(&g).is_some(), "{lhs:?} {rhs:?}");
         check(&op, &lhs, &rhs);
     }
 }

@@ -1,44 +1,14 @@
-//! Convolutions of 3 × 3 windows with a quarter of the multiplications: Winograd's F(4 × 4, 3 × 3).
-//!
-//! A tile of 4 × 4 outputs depends on 6 × 6 inputs. Tile `d` and kernel `g` are transformed, multiplied element by
-//! element and summed over the input features, and transformed back: `Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A`. For all tiles and
-//! features that is 36 products of matrices, tiles by input features by output features: 36 multiplications for 16
-//! outputs, which take 9 · 16 = 144 directly (Lavin and Gray, 2015, <https://arxiv.org/abs/1509.09308>).
-//!
-//! A task takes some rows of tiles and some output features. For a block of input features at a time it transforms
-//! its tiles, which then lie in the second-level cache, and adds their 36 products; then it transforms back, writes, and
-//! runs the epilogue on its rows of the result. Neither transformed images nor products are ever written out whole.
-//!
-//! The matrices are those of interpolation at 0, ±a, ±b and infinity. With a = 2/3 and b = 3/2, of the pairs tried, the
-//! largest error of random tiles of 64 features was 5·10⁻⁶ of the results' root mean square, with the usual a = 1 and
-//! b = 2 it was 3·10⁻⁵; the root mean square of the errors 9·10⁻⁷ and 2·10⁻⁶.
+//! Results of convolutions, and gradients of their images.
 
-#[cfg(target_arch = "aarch64")]
-use super::super::simd::NeonF32;
-#[cfg(target_arch = "x86_64")]
-use super::super::simd::{Avx2F32, Avx512F32};
-use super::super::simd::{Plain, Simd};
-use super::ConvGeometry;
+use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, Transforms};
 use crate::isa::Isa;
+use crate::kernels::conv::{ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{
-    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, Finishing, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile,
-    View, prefetch,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
 
-/// The points of interpolation beside 0 and infinity are ±A and ±B; their product is 1.
-const A: f32 = 2.0 / 3.0;
-const B: f32 = 1.5;
-
-/// Outputs of a tile along an axis.
-const OUT: usize = 4;
-/// Inputs of a tile along an axis.
-const IN: usize = 6;
-/// Taps of a kernel.
-const TAPS: usize = 9;
-/// Elements of a transformed tile.
-const POINTS: usize = IN * IN;
 /// Tiles of a task: rows of tiles are added until there are as many. With 32, a block of 128 input features takes
 /// 590 KB, and the products of 64 output features half as much.
 const TILES: usize = 32;
@@ -48,255 +18,15 @@ const MOST_TILES: usize = 48;
 const BLOCK: usize = 128;
 /// Elements of a line of the cache.
 const LINE: usize = 16;
-/// Features must be a multiple of this: whole vectors with every instruction set.
-const FEATURES: usize = 16;
-
-/// The transforms of an instruction set.
-pub(crate) struct Transforms<T> {
-    /// `Bᵀ d B` of `features` features: the inputs of a tile come through one pointer each, element `p` of the result goes
-    /// to `to + p · step`.
-    ///
-    /// # Safety
-    /// The processor has the instruction set; the pointers can be read for `features`, a multiple of [`FEATURES`]; the
-    /// results can be written.
-    input: unsafe fn(from: &[*const T; POINTS], features: usize, to: *mut T, step: usize),
-    /// `Aᵀ m A` of `features` features: element `p` comes from `from + p · step`; outputs, finished, go through one pointer each,
-    /// null for those that lie outside of the result.
-    ///
-    /// # Safety
-    /// As for `input`; `finish` is for these outputs.
-    output: Output<T>,
-    /// `G g Gᵀ` of `features` kernels, whose taps come through one pointer each; element `p` of the result goes to
-    /// `to + p · step`.
-    ///
-    /// # Safety
-    /// As for `input`.
-    kernel: unsafe fn(from: &[*const T; TAPS], features: usize, to: *mut T, step: usize),
-}
-
-type Output<T> = unsafe fn(*const T, usize, usize, &[*mut T; OUT * OUT], Option<&Finishing<T>>);
-
-/// The transforms for `f32`.
-pub(crate) fn f32_transforms(isa: Isa) -> Transforms<f32> {
-    assert!(isa.is_available(), "this machine lacks {isa}");
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Transforms { input: input_avx512, output: output_avx512, kernel: kernel_avx512 },
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Transforms { input: input_avx2, output: output_avx2, kernel: kernel_avx2 },
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Transforms { input: input_neon, output: output_neon, kernel: kernel_neon },
-        _ => Transforms { input: input_plain, output: output_plain, kernel: kernel_plain },
-    }
-}
-
-/// `a · k + c`.
-///
-/// # Safety
-/// See [`Simd`].
-#[inline(always)]
-unsafe fn fma<S: Simd<T = f32>>(a: S::V, k: f32, c: S::V) -> S::V {
-    // SAFETY: the caller's promise.
-    unsafe { S::mul_add(a, S::splat(k), c) }
-}
-
-/// A row of `Bᵀ d`.
-///
-/// # Safety
-/// See [`Simd`].
-#[inline(always)]
-unsafe fn to_points<S: Simd<T = f32>>(d: [S::V; IN]) -> [S::V; IN] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (even_a, odd_a) = (fma::<S>(d[2], -B * B, d[4]), fma::<S>(d[1], -B * B, d[3]));
-        let (even_b, odd_b) = (fma::<S>(d[2], -A * A, d[4]), fma::<S>(d[1], -A * A, d[3]));
-        [
-            S::add(d[0], fma::<S>(d[2], -A * A - B * B, d[4])),
-            fma::<S>(odd_a, A, even_a),
-            fma::<S>(odd_a, -A, even_a),
-            fma::<S>(odd_b, B, even_b),
-            fma::<S>(odd_b, -B, even_b),
-            S::add(d[1], fma::<S>(d[3], -A * A - B * B, d[5])),
-        ]
-    }
-}
-
-/// A row of `Aᵀ m`.
-///
-/// # Safety
-/// See [`Simd`].
-#[inline(always)]
-unsafe fn from_points<S: Simd<T = f32>>(m: [S::V; IN]) -> [S::V; OUT] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (sum_a, difference_a) = (S::add(m[1], m[2]), fma::<S>(m[2], -1.0, m[1]));
-        let (sum_b, difference_b) = (S::add(m[3], m[4]), fma::<S>(m[4], -1.0, m[3]));
-        let odd = |k_a: f32, k_b: f32, rest: S::V| fma::<S>(difference_a, k_a, fma::<S>(difference_b, k_b, rest));
-        [
-            S::add(m[0], S::add(sum_a, sum_b)),
-            odd(A, B, S::zero()),
-            fma::<S>(sum_a, A * A, fma::<S>(sum_b, B * B, S::zero())),
-            odd(A * A * A, B * B * B, m[5]),
-        ]
-    }
-}
-
-/// # Safety
-/// As [`Transforms::input`].
-#[inline(always)]
-unsafe fn input<S: Simd<T = f32>>(from: &[*const f32; POINTS], features: usize, to: *mut f32, step: usize) {
-    for first in (0..features).step_by(S::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut half = [[S::zero(); IN]; IN];
-            for x in 0..IN {
-                let column = to_points::<S>(std::array::from_fn(|y| S::load(from[y * IN + x].add(first))));
-                for y in 0..IN {
-                    half[y][x] = column[y];
-                }
-            }
-            for (y, row) in half.into_iter().enumerate() {
-                for (x, value) in to_points::<S>(row).into_iter().enumerate() {
-                    S::store(to.add((y * IN + x) * step + first), value);
-                }
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As [`Transforms::output`].
-#[inline(always)]
-unsafe fn output<S: Simd<T = f32>>(
-    from: *const f32,
-    step: usize,
-    features: usize,
-    to: &[*mut f32; OUT * OUT],
-    finish: Option<&Finishing<f32>>,
-) {
-    for first in (0..features).step_by(S::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let bias = match finish {
-                Some(finish) if !finish.bias.is_null() => S::load(finish.bias.add(first)),
-                _ => S::zero(),
-            };
-            let mut half = [[S::zero(); IN]; OUT];
-            for x in 0..IN {
-                let column = from_points::<S>(std::array::from_fn(|y| S::load(from.add((y * IN + x) * step + first))));
-                for y in 0..OUT {
-                    half[y][x] = column[y];
-                }
-            }
-            for (y, row) in half.into_iter().enumerate() {
-                for (x, value) in from_points::<S>(row).into_iter().enumerate() {
-                    let at = to[y * OUT + x];
-                    if !at.is_null() {
-                        let at = at.add(first);
-                        let value = match finish {
-                            Some(finish) => finish.of::<S>(value, bias, at, S::LANES),
-                            None => value,
-                        };
-                        S::store(at, value);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A row of `G g`.
-///
-/// # Safety
-/// See [`Simd`].
-#[inline(always)]
-unsafe fn kernel_to_points<S: Simd<T = f32>>(g: [S::V; 3]) -> [S::V; IN] {
-    // The value at a point ±p over the product of its distances to the other finite points, 2p²(p² − q²).
-    let at = |p: f32, q: f32| {
-        let scale = 1.0 / (2.0 * p * p * (p * p - q * q));
-        // SAFETY: the caller's promise.
-        unsafe {
-            let even = fma::<S>(g[2], scale * p * p, fma::<S>(g[0], scale, S::zero()));
-            [fma::<S>(g[1], scale * p, even), fma::<S>(g[1], -scale * p, even)]
-        }
-    };
-    let ([a, minus_a], [b, minus_b]) = (at(A, B), at(B, A));
-    [g[0], a, minus_a, b, minus_b, g[2]]
-}
-
-/// # Safety
-/// As [`Transforms::kernel`].
-#[inline(always)]
-unsafe fn kernel<S: Simd<T = f32>>(from: &[*const f32; TAPS], features: usize, to: *mut f32, step: usize) {
-    for first in (0..features).step_by(S::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut half = [[S::zero(); 3]; IN];
-            for x in 0..3 {
-                let column = kernel_to_points::<S>(std::array::from_fn(|y| S::load(from[y * 3 + x].add(first))));
-                for y in 0..IN {
-                    half[y][x] = column[y];
-                }
-            }
-            for (y, row) in half.into_iter().enumerate() {
-                for (x, value) in kernel_to_points::<S>(row).into_iter().enumerate() {
-                    S::store(to.add((y * IN + x) * step + first), value);
-                }
-            }
-        }
-    }
-}
-
-macro_rules! entries {
-    ($input:ident, $output:ident, $kernel:ident, $simd:ty $(, $feature:literal)?) => {
-        /// # Safety
-        /// As [`Transforms::input`].
-        $(#[target_feature(enable = $feature)])?
-        unsafe fn $input(from: &[*const f32; POINTS], features: usize, to: *mut f32, step: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { input::<$simd>(from, features, to, step) }
-        }
-
-        /// # Safety
-        /// As [`Transforms::output`].
-        $(#[target_feature(enable = $feature)])?
-        unsafe fn $output(
-            from: *const f32,
-            step: usize,
-            features: usize,
-            to: &[*mut f32; OUT * OUT],
-            finish: Option<&Finishing<f32>>,
-        ) {
-            // SAFETY: the caller's promise.
-            unsafe { output::<$simd>(from, step, features, to, finish) }
-        }
-
-        /// # Safety
-        /// As [`Transforms::kernel`].
-        $(#[target_feature(enable = $feature)])?
-        unsafe fn $kernel(from: &[*const f32; TAPS], features: usize, to: *mut f32, step: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { kernel::<$simd>(from, features, to, step) }
-        }
-    };
-}
-
-entries!(input_plain, output_plain, kernel_plain, Plain<f32>);
-#[cfg(target_arch = "x86_64")]
-entries!(input_avx2, output_avx2, kernel_avx2, Avx2F32, "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-entries!(input_avx512, output_avx512, kernel_avx512, Avx512F32, "avx512f,avx512vl,avx512dq,avx512bw");
-#[cfg(target_arch = "aarch64")]
-entries!(input_neon, output_neon, kernel_neon, NeonF32, "neon");
 
 /// A convolution that is computed so.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Winograd {
+pub(in crate::kernels::conv) struct Winograd {
     g: ConvGeometry,
     /// Rows of tiles of an image, and tiles of a row.
     tiles: (usize, usize),
     /// Whether it is faster also if the kernel is transformed anew each time.
-    pub(super) unpacked: bool,
+    pub(in crate::kernels::conv) unpacked: bool,
 }
 
 /// The buffers of a task.
@@ -320,14 +50,6 @@ impl<T> Default for Task<T> {
     }
 }
 
-/// Where a tile is: its image, and its first output.
-#[derive(Clone, Copy)]
-struct Place {
-    image: usize,
-    y: usize,
-    x: usize,
-}
-
 /// The transformed and packed kernel of a run that has none packed before.
 struct Whole<T>(Aligned<T>);
 
@@ -339,7 +61,7 @@ impl<T> Default for Whole<T> {
 
 impl Winograd {
     /// If the convolution can be computed so, and that is faster.
-    pub(super) fn new(g: &ConvGeometry) -> Option<Winograd> {
+    pub(in crate::kernels::conv) fn new(g: &ConvGeometry) -> Option<Winograd> {
         let plain = g.strides == [1; 3] && g.lhs_dilation == [1; 3] && g.rhs_dilation == [1; 3];
         let square = g.kernel == [1, 3, 3] && g.image[0] == 1 && g.out[0] == 1;
         let whole = g.feature_groups == 1 && g.batch_groups == 1;
@@ -373,7 +95,7 @@ impl Winograd {
     }
 
     /// Elements of the transformed and packed kernel.
-    pub(super) fn packed(&self) -> usize {
+    pub(in crate::kernels::conv) fn packed(&self) -> usize {
         POINTS * Packed::<f32>::most(self.g.in_features, self.g.out_features)
     }
 
@@ -381,7 +103,14 @@ impl Winograd {
     ///
     /// # Panics
     /// If the kernel is of 16-bit floats.
-    pub(super) fn pack<T: Real>(&self, pool: &Pool, isa: Isa, transforms: &Transforms<T>, rhs: &[T], memory: &mut [T]) {
+    pub(in crate::kernels::conv) fn pack<T: Real>(
+        &self,
+        pool: &Pool,
+        isa: Isa,
+        transforms: &Transforms<T>,
+        rhs: &[T],
+        memory: &mut [T],
+    ) {
         let g = &self.g;
         let s = &g.rhs_strides;
         let reach = (g.in_features as isize - 1) * s.feature + (g.out_features as isize - 1) * s.batch;
@@ -431,9 +160,9 @@ impl Winograd {
     /// Computes the convolution; `packed` is what [`Winograd::pack`] has made of the kernel.
     ///
     /// # Safety
-    /// As [`ConvPlan::run`](super::ConvPlan::run).
+    /// As [`ConvPlan::run`](crate::kernels::conv::ConvPlan::run).
     #[expect(clippy::too_many_arguments, reason = "as `ConvPlan::run`")]
-    pub(super) unsafe fn run<T: Real>(
+    pub(in crate::kernels::conv) unsafe fn run<T: Real>(
         &self,
         pool: &Pool,
         isa: Isa,
@@ -517,7 +246,7 @@ impl Winograd {
     /// # Safety
     /// As there.
     #[expect(clippy::too_many_arguments, reason = "as `ConvPlan::run`")]
-    pub(super) unsafe fn run_unpacked<T: Real>(
+    pub(in crate::kernels::conv) unsafe fn run_unpacked<T: Real>(
         &self,
         pool: &Pool,
         isa: Isa,
@@ -569,13 +298,15 @@ impl Winograd {
         let zeros = s.zeros.get(cut.k);
         zeros.fill(T::ZERO);
         let zeros = zeros.as_ptr();
+        let images = Positions::new(g.image, g.lhs_strides.batch, g.lhs_strides.spatial);
         for block in 0..cut.blocks() {
             let (k0, k1) = cut.range(block);
             // Blocks of the packed kernel are longer than those that are transformed at a time.
             for k in (k0..k1).step_by(BLOCK) {
                 let len = BLOCK.min(k1 - k);
                 for (t, place) in s.offsets.iter().enumerate() {
-                    let from = self.inputs(lhs, *place, zeros).map(|p| p.wrapping_add(if p == zeros { 0 } else { k }));
+                    let at = (place.y as i64 - g.padding[1], place.x as i64 - g.padding[2]);
+                    let from = images.tile::<T, IN, POINTS>(lhs.as_ptr().wrapping_add(k), place.image, at, zeros);
                     // SAFETY: `check` found all inputs in the buffer; the points of a tile have room.
                     unsafe { (transforms.input)(&from, len, points.add(t * k_step), point_step) };
                 }
@@ -644,23 +375,9 @@ impl Winograd {
         }
     }
 
-    /// The first feature of each input of a tile, zeros for those in the padding.
-    fn inputs<T: Real>(&self, lhs: &[T], tile: Place, zeros: *const T) -> [*const T; POINTS] {
-        let (g, s) = (&self.g, &self.g.lhs_strides);
-        std::array::from_fn(|i| {
-            let y = (tile.y + i / IN) as i64 - g.padding[1];
-            let x = (tile.x + i % IN) as i64 - g.padding[2];
-            if y < 0 || x < 0 || y >= g.image[1] as i64 || x >= g.image[2] as i64 {
-                return zeros;
-            }
-            let at = tile.image as isize * s.batch + y as isize * s.spatial[1] + x as isize * s.spatial[2];
-            lhs.as_ptr().wrapping_offset(at)
-        })
-    }
-
     fn check<T>(&self, lhs: &[T], out_len: usize) {
         let g = &self.g;
-        let reach = |sizes: [usize; 4], s: &super::ConvStrides| {
+        let reach = |sizes: [usize; 4], s: &ConvStrides| {
             let strides = [s.batch, s.spatial[1], s.spatial[2], s.feature];
             sizes.iter().zip(strides).map(|(&n, stride)| (n as i128 - 1) * stride as i128).sum::<i128>()
         };
