@@ -1,6 +1,6 @@
 //! Results of convolutions, and gradients of their images.
 
-use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, Transforms};
+use super::{FEATURES, IN, LINE, OUT, POINTS, Place, Positions, TAPS, Transforms, fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::conv::{ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{
@@ -16,8 +16,6 @@ const TILES: usize = 32;
 const MOST_TILES: usize = 48;
 /// Input features of a block.
 const BLOCK: usize = 128;
-/// Elements of a line of the cache.
-const LINE: usize = 16;
 
 /// A convolution that is computed so.
 #[derive(Clone, Copy, Debug)]
@@ -292,7 +290,7 @@ impl Winograd {
         let cols = (panels.end * cut.panel).min(cut.n) - col0;
         // Rows are padded, so that those of different points do not compete for the same lines of the cache.
         let (k_step, c_step) = (BLOCK.min(cut.k) + 16, cols + 16);
-        let (point_step, product_step) = (tiles * k_step, (tiles + MAX_ROWS) * c_step);
+        let (point_step, product_step) = (point_step(tiles * k_step), point_step((tiles + MAX_ROWS) * c_step));
         let points = s.points.get(POINTS * point_step).as_mut_ptr();
         let products = s.products.get(POINTS * product_step).as_mut_ptr();
         let zeros = s.zeros.get(cut.k);
@@ -304,9 +302,18 @@ impl Winograd {
             // Blocks of the packed kernel are longer than those that are transformed at a time.
             for k in (k0..k1).step_by(BLOCK) {
                 let len = BLOCK.min(k1 - k);
-                for (t, place) in s.offsets.iter().enumerate() {
-                    let at = (place.y as i64 - g.padding[1], place.x as i64 - g.padding[2]);
-                    let from = images.tile::<T, IN, POINTS>(lhs.as_ptr().wrapping_add(k), place.image, at, zeros);
+                let inputs = |t: usize| {
+                    let Place { image, y, x } = s.offsets[t];
+                    let at = (y as i64 - g.padding[1], x as i64 - g.padding[2]);
+                    images.tile::<T, IN, POINTS>(lhs.as_ptr().wrapping_add(k), image, at, zeros)
+                };
+                let mut next = inputs(0);
+                for t in 0..tiles {
+                    let from = next;
+                    if t + 1 < tiles {
+                        next = inputs(t + 1);
+                        fetch(&next, len);
+                    }
                     // SAFETY: `check` found all inputs in the buffer; the points of a tile have room.
                     unsafe { (transforms.input)(&from, len, points.add(t * k_step), point_step) };
                 }

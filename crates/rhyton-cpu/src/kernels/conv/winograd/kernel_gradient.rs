@@ -9,7 +9,7 @@
 //! then lie in the second-level cache, and adds their 36 products to the sums of its part. At last the parts are added in
 //! order and transformed back.
 
-use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, Transforms};
+use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, Transforms, fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::conv::ConvGeometry;
 use crate::kernels::gemm::{Epilogue, MAX_ROWS, Micro, Real, Shared, Tile};
@@ -186,7 +186,7 @@ impl KernelGradient {
         // Steps of equal length.
         let steps = (last - first).div_ceil(most);
         let most = (last - first).div_ceil(steps);
-        let (a_point, b_point) = (most * a_step, most * b_step);
+        let (a_point, b_point) = (point_step(most * a_step), point_step(most * b_step));
         let a = s.images.get(POINTS * a_point).as_mut_ptr();
         let b = s.results.get(POINTS * b_point).as_mut_ptr();
         let zeros = s.zeros.get(BLOCK);
@@ -198,11 +198,22 @@ impl KernelGradient {
         for step in 0..steps {
             let tiles = first + (last - first) * step / steps..first + (last - first) * (step + 1) / steps;
             let len = tiles.len();
-            for (t, tile) in tiles.enumerate() {
-                let Place { image, y, x } = self.tile(tile);
+            let operands = |t: usize| {
+                let Place { image, y, x } = self.tile(tiles.start + t);
                 let at = (y as i64 - g.padding[1], x as i64 - g.padding[2]);
-                let d = images.tile::<T, IN, POINTS>(lhs, image, at, zeros);
-                let y = results.tile::<T, OUT, { OUT * OUT }>(rhs, image, (y as i64, x as i64), zeros);
+                (
+                    images.tile::<T, IN, POINTS>(lhs, image, at, zeros),
+                    results.tile::<T, OUT, { OUT * OUT }>(rhs, image, (y as i64, x as i64), zeros),
+                )
+            };
+            let mut next = operands(0);
+            for t in 0..len {
+                let (d, y) = next;
+                if t + 1 < len {
+                    next = operands(t + 1);
+                    fetch(&next.0, m.len());
+                    fetch(&next.1, n.len());
+                }
                 // SAFETY: `check` found the positions in the buffers; the points of a tile have room.
                 unsafe {
                     (transforms.input)(&d, m.len(), a.wrapping_add(t * a_step), a_point);

@@ -21,6 +21,8 @@ pub(super) use images::Winograd;
 pub(super) use kernel_gradient::KernelGradient;
 pub(crate) use transforms::{Transforms, f32_transforms};
 
+use crate::kernels::gemm::prefetch;
+
 /// Outputs of a tile along an axis.
 const OUT: usize = 4;
 /// Inputs of a tile along an axis.
@@ -31,6 +33,15 @@ const TAPS: usize = 9;
 const POINTS: usize = IN * IN;
 /// Features must be a multiple of this: whole vectors with every instruction set.
 const FEATURES: usize = 16;
+
+/// Elements of a line of the cache.
+const LINE: usize = 16;
+
+/// Elements between the points of transformed tiles that take `len` each: an odd number of lines, so that the points of a
+/// tile, which are written together, lie in different sets of the cache.
+fn point_step(len: usize) -> usize {
+    (len.div_ceil(LINE) | 1) * LINE
+}
 
 /// Where a tile is: its image, and its first output.
 #[derive(Clone, Copy)]
@@ -47,6 +58,13 @@ struct Positions {
     sizes: [usize; 2],
     /// Elements between images, rows and positions.
     strides: [isize; 3],
+}
+
+/// Has `features` from each of these pointers fetched from memory.
+fn fetch<T>(positions: &[*const T], features: usize) {
+    for position in positions {
+        (0..features).step_by(LINE).for_each(|i| prefetch(position.wrapping_add(i)));
+    }
 }
 
 impl Positions {
