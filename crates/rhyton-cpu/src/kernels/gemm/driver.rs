@@ -1,6 +1,7 @@
 //! How a product is cut into tasks. What a task does is in `block`, in `split` if K is split, or in `few_rows`.
 
 use super::block::{Scratch, row_copy};
+use super::blocks::{Blocks, Work};
 use super::packed::{Cut, Shared, offset_of, pack_all};
 use super::view::{Axis, Elements, View};
 use super::{BLOCK_K, BLOCK_K_COLUMNS, BatchDim, Epilogue, Finish, Gemm, Out, Real, Rhs, Tile};
@@ -15,8 +16,9 @@ const SERIAL: usize = 1 << 16;
 pub(crate) const FEW_ROWS: usize = 12;
 /// Rows of A up to which each panel of B is packed by the one task that uses it.
 const LOCAL_ROWS: usize = 192;
-/// Rows of a block of C.
+/// Rows and columns of a block of C at most; twice the rows if there are many.
 const BLOCK_M: usize = 96;
+const BLOCK_N: usize = 256;
 /// Rows and columns of a block of C that a long epilogue works on.
 const LONG_M: usize = 48;
 const LONG_N: usize = 1024;
@@ -150,9 +152,7 @@ pub(super) struct Plan<'p, 'a, T: Real> {
     pub(super) cut: Cut,
     pub(super) read_a: ReadA,
     pub(super) read_b: ReadB,
-    pub(super) block_m: usize,
-    /// Panels of a block of C.
-    pub(super) block_n: usize,
+    pub(super) blocks: Blocks,
     /// Chunks of K.
     pub(super) chunks: usize,
     /// What the micro-kernels do to elements of C before they write them, instead of the epilogue.
@@ -188,7 +188,11 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
         };
         // The epilogue is a program that an interpreter runs: a row of a block should be long, best all of C's.
         let long = p.epilogue.is_some_and(|epilogue| epilogue.finish.is_none());
-        let mut plan = Plan {
+        let kernels = kernels.of_width(cut.width(0));
+        let (tile, panel) = (kernels[kernels.len() - 1].0, cut.panel);
+        let work =
+            Work { batches, m, n, k, panel, tile, copies: !matches!(read_a, ReadA::InPlace(_)), whole_rows: long };
+        let plan = |read_b: ReadB, blocks: Blocks| Plan {
             pool,
             isa,
             p,
@@ -198,12 +202,12 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             batches,
             cut,
             read_a,
-            read_b: ReadB::Packed,
-            block_m: m.div_ceil(m.div_ceil(BLOCK_M)).next_multiple_of(2),
-            block_n: 4.min(cut.panels()),
+            read_b,
+            blocks,
             chunks: 1,
             finish: None,
         };
+        let mut read_b = ReadB::Packed;
         if let Rhs::View(b) = &p.b {
             let in_place = matches!(b.data, Elements::Native(_)) && !b.is_spatial();
             if m <= FEW_ROWS
@@ -211,47 +215,25 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
                 && matches!(b.cols.dims(), [dim] if dim.stride == 1)
                 && let Some(stride) = b.rows.uniform_stride()
             {
-                plan.read_b = ReadB::InPlace(stride);
+                read_b = ReadB::InPlace(stride);
             } else if batches * m * n <= SPLIT_C && k >= SPLIT_K {
-                plan.read_b = ReadB::Local;
-                plan.chunks = (k / 1024).min(CHUNKS);
-                plan.block_m = BLOCK_M_SPLIT.min(m);
-                plan.block_n = cut.panels();
-                return plan;
+                let chunks = (k / 1024).min(CHUNKS);
+                return Plan { chunks, ..plan(ReadB::Local, Blocks::even(&work, m.div_ceil(BLOCK_M_SPLIT), 1)) };
             } else if m <= LOCAL_ROWS && cut.panels() >= pool.threads() && !long {
                 // A single block of rows: each panel is packed by its only user, who finds it in cache.
-                plan.read_b = ReadB::Local;
-                plan.block_m = m;
-                plan.block_n = 1;
-                return plan;
+                return plan(ReadB::Local, Blocks::even(&work, 1, cut.panels()));
             }
         }
-        if long {
-            plan.block_n = LONG_N.div_ceil(cut.panel).min(cut.panels());
-            plan.block_m = m.div_ceil(m.div_ceil(LONG_M)).next_multiple_of(2);
-        } else if m >= 8 * BLOCK_M {
-            plan.block_m = 2 * BLOCK_M;
-        }
-        // Enough tasks that the last ones do not leave threads idle for long. Copies of A are made once a block of
-        // columns, so where they are needed the rows are cut first.
-        let copies = !matches!(read_a, ReadA::InPlace(_));
-        while plan.tasks() < 4 * pool.threads() {
-            if plan.block_n > 1 && (!(copies || long) || plan.block_m <= 24) {
-                plan.block_n = plan.block_n.div_ceil(2);
-            } else if plan.block_m > 24 {
-                plan.block_m = (plan.block_m / 2).next_multiple_of(12);
-            } else {
-                break;
-            }
-        }
-        // Blocks of equal heights, that tiles fill: a last block of a row or two reads as much of B as the others.
-        let tallest = kernels.of_width(cut.width(0)).last().map_or(1, |kernel| kernel.0);
-        plan.block_m = m.div_ceil(m.div_ceil(plan.block_m)).next_multiple_of(tallest);
-        plan
+        let (rows, columns) = match long {
+            true => (LONG_M, LONG_N),
+            false if m >= 8 * BLOCK_M => (2 * BLOCK_M, BLOCK_N),
+            false => (BLOCK_M, BLOCK_N),
+        };
+        plan(read_b, Blocks::new(&work, pool.threads(), rows, columns.div_ceil(panel)))
     }
 
     pub(super) fn tasks(&self) -> usize {
-        self.batches * self.chunks * self.m.div_ceil(self.block_m) * self.cut.panels().div_ceil(self.block_n)
+        self.batches * self.chunks * self.blocks.count()
     }
 
     fn run(mut self) {
@@ -301,15 +283,9 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
     /// Each task computes a block of C.
     fn run_whole(&self, b: *const T) {
         let b = Shared(b.cast_mut());
-        let blocks_m = self.m.div_ceil(self.block_m);
-        let blocks_n = self.cut.panels().div_ceil(self.block_n);
         self.each(self.tasks(), &|i| {
-            // Each thread has neighbouring tasks. Those share what is more: rows of A, or panels of B.
-            let (batch, i) = (i / (blocks_m * blocks_n), i % (blocks_m * blocks_n));
-            let (block_m, block_n) =
-                if self.m >= self.n { (i / blocks_n, i % blocks_n) } else { (i % blocks_m, i / blocks_m) };
-            let rows = (block_m * self.block_m, ((block_m + 1) * self.block_m).min(self.m));
-            let panels = (block_n * self.block_n, ((block_n + 1) * self.block_n).min(self.cut.panels()));
+            let (batch, i) = (i / self.blocks.count(), i % self.blocks.count());
+            let (rows, panels) = self.blocks.of(i);
             let c = &self.p.c;
             scratch::with(|s: &mut Scratch<T>| {
                 let start = c.offset as isize + offset_of(self.p.batch.iter().map(|dim| (dim.size, dim.c)), batch);

@@ -14,6 +14,7 @@
 //! on the number of threads.
 
 mod block;
+mod blocks;
 mod dots;
 mod driver;
 mod few_rows;

@@ -12,12 +12,11 @@ impl<T: Real> Plan<'_, '_, T> {
         let b = Shared(b.cast_mut());
         let (m, n) = (self.m, self.n);
         let partial = Shared(partial.get(self.batches * self.chunks * m * n).as_mut_ptr());
-        let blocks_m = m.div_ceil(self.block_m);
+        let blocks = self.blocks.count();
         let chunk = self.cut.blocks().div_ceil(self.chunks);
         self.each(self.tasks(), &|i| {
-            let (batch, i) = (i / (self.chunks * blocks_m), i % (self.chunks * blocks_m));
-            let (part, block_m) = (i / blocks_m, i % blocks_m);
-            let rows = (block_m * self.block_m, ((block_m + 1) * self.block_m).min(m));
+            let (batch, i) = (i / (self.chunks * blocks), i % (self.chunks * blocks));
+            let (part, (rows, panels)) = (i / blocks, self.blocks.of(i % blocks));
             let last = self.cut.blocks();
             let k = ((part * chunk).min(last), ((part + 1) * chunk).min(last));
             let c = partial.get().wrapping_add((batch * self.chunks + part) * m * n);
@@ -25,7 +24,7 @@ impl<T: Real> Plan<'_, '_, T> {
                 s.c.clear();
                 s.c.extend((rows.0..rows.1).map(|row| c.wrapping_add(row * n)));
                 // SAFETY: `gemm` checked the operands; each task has its own part of `partial`.
-                unsafe { self.block(s, b.get(), batch, rows, (0, self.cut.panels()), k, 1, false) }
+                unsafe { self.block(s, b.get(), batch, rows, panels, k, 1, false) }
             });
         });
         let rows_a_task = (4096 / n).max(1);
