@@ -69,7 +69,7 @@ fn main() {
     bench.convolution("strided", 8, 56, 64, 128, 3, 2);
     bench.convolution("depthwise", 8, 56, 128, 0, 3, 1);
     bench.convolution("one image stem", 1, 224, 3, 32, 3, 2);
-    for (hw, channels, stride) in [(112, 32, 1), (112, 96, 2), (56, 144, 1), (14, 384, 1), (7, 960, 1)] {
+    for (hw, channels, stride) in [(112, 32, 1), (112, 96, 2), (56, 144, 1), (14, 384, 1), (14, 64, 1), (7, 960, 1)] {
         bench.convolution("one image depthwise", 1, hw, channels, 0, 3, stride);
     }
     bench.elementwise();

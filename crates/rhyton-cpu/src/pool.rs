@@ -100,6 +100,11 @@ impl Pool {
         self.workers.len() + 1
     }
 
+    /// How many threads would work on a region that the caller started now: a single one within a task.
+    pub fn idle_threads(&self) -> usize {
+        if IN_TASK.get() { 1 } else { self.threads() }
+    }
+
     /// Calls `task(0)` … `task(tasks - 1)`, each once, in any order and on any thread, and returns when all are done.
     ///
     /// Called from inside a task, or while another thread's region runs, it runs its tasks one after the other. If

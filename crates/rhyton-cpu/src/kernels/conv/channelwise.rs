@@ -5,7 +5,9 @@
 //! `i` (then the output positions are the taps of the original). Vectors run over the channels `g`, up to four at a time
 //! in registers. The taps that lie inside the image along the innermost axis form a run of evenly spaced vectors; the
 //! runs of a position are collected and handed to the inner loop together. Neighbouring positions of a row all of whose
-//! taps lie inside are computed four at a time, so that each weight is loaded once for four.
+//! taps lie inside are computed four at a time, so that each weight is loaded once for four. A task has some rows and goes over
+//! them strip by strip, for some channels at a time, so that what neighbouring rows have in common stays in the first-level
+//! cache.
 //!
 //! The gradient of a kernel has few positions and sums over all pixels. It goes over the images row by row, so that a
 //! row stays in cache for all positions; groups of images, as many for any number of threads, sum into buffers of their
@@ -26,6 +28,15 @@ use crate::pool::Pool;
 const TOGETHER: usize = 4;
 /// The most runs that a position may have: more, and it is a long sum.
 const RUNS: usize = 64;
+/// Channels of a position that are computed one after the other: four vectors of AVX-512.
+const CHANNELS: usize = 64;
+/// Bytes of the images that a strip of positions sees for them: half of the first-level cache, so that the rows of a task,
+/// which see the same rows of the image, find them there.
+const WINDOW: usize = 16 << 10;
+/// Rows of a task at most.
+const BAND: usize = 8;
+/// Elements of a result that one thread computes alone.
+const SERIAL: usize = 4096;
 /// Groups of images of a long sum.
 const GROUPS: usize = 16;
 
@@ -37,15 +48,15 @@ pub(crate) struct Taps<T> {
     count: usize,
 }
 
-/// Adds the products of all taps of `channels` channels to, or with `fresh` puts them, finished, into, `out`.
+/// Adds the products of all taps of some channels, the first and the last, to, or with `fresh` puts them, finished, into, `out`.
 ///
 /// # Safety
-/// The processor has the instruction set; each tap's pointers can be read for `channels` elements at `count` multiples of
-/// the steps; `out` can be read and written for `channels` elements; `finish` is for these.
+/// The processor has the instruction set; each tap's pointers can be read for these channels at `count` multiples of
+/// the steps; `out` can be read and written for these channels; `finish` is for them.
 pub(crate) type Sum<T> = unsafe fn(
     taps: &[Taps<T>],
     steps: (isize, isize),
-    channels: usize,
+    channels: (usize, usize),
     out: *mut T,
     fresh: bool,
     finish: Option<&Finishing<T>>,
@@ -125,27 +136,27 @@ unsafe fn vectors<S: Simd, const NV: usize>(
 unsafe fn sum<S: Simd>(
     taps: &[Taps<S::T>],
     steps: (isize, isize),
-    channels: usize,
+    channels: (usize, usize),
     out: *mut S::T,
     fresh: bool,
     finish: Option<&Finishing<S::T>>,
 ) {
-    let mut first = 0;
+    let (mut first, last) = channels;
     // SAFETY: the caller's promise.
     unsafe {
-        while channels - first >= 4 * S::LANES {
+        while last - first >= 4 * S::LANES {
             vectors::<S, 4>(taps, steps, first, S::LANES, out, fresh, finish);
             first += 4 * S::LANES;
         }
-        while channels - first >= S::LANES {
+        while last - first >= S::LANES {
             vectors::<S, 1>(taps, steps, first, S::LANES, out, fresh, finish);
             first += S::LANES;
         }
-        if first < channels {
-            vectors::<S, 1>(taps, steps, first, channels - first, out, fresh, finish);
+        if first < last {
+            vectors::<S, 1>(taps, steps, first, last - first, out, fresh, finish);
         }
         if finish.is_some_and(|finish| finish.swish) {
-            swish::<S>(out, channels);
+            swish::<S>(out.add(channels.0), last - channels.0);
         }
     }
 }
@@ -159,7 +170,7 @@ pub(crate) struct RowSteps {
     positions: (isize, isize),
 }
 
-/// Puts the sums of products of `channels` channels at `positions` neighbouring positions, a multiple of [`TOGETHER`],
+/// Puts the sums of products of some channels at `positions` neighbouring positions, a multiple of [`TOGETHER`],
 /// finished, into `out`; the taps are those of the first.
 ///
 /// # Safety
@@ -168,7 +179,7 @@ pub(crate) type Together<T> = unsafe fn(
     taps: &[Taps<T>],
     steps: RowSteps,
     positions: usize,
-    channels: usize,
+    channels: (usize, usize),
     out: *mut T,
     finish: Option<&Finishing<T>>,
 );
@@ -206,13 +217,81 @@ unsafe fn block<S: Simd, const NV: usize>(
                 rhs = rhs.wrapping_offset(steps.taps.1);
             }
         }
-        for v in 0..NV {
-            let first = first + v * S::LANES;
-            let bias = bias::<S>(finish, first, len);
-            for (p, acc) in acc.iter().enumerate() {
-                finished::<S>(out.offset(p as isize * steps.positions.1).add(first), acc[v], len, bias, finish);
+        write_positions::<S, NV>(&acc, steps, first, len, out, finish);
+    }
+}
+
+/// As [`block`], of whole vectors, where neighbouring positions are as far from each other as neighbouring taps, and each run has
+/// `COUNT` taps: what one position multiplies by a tap, the next multiplies by the tap before, so each vector of a row of the
+/// image is loaded once.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn slide<S: Simd, const NV: usize, const COUNT: usize>(
+    taps: &[Taps<S::T>],
+    steps: RowSteps,
+    moved: isize,
+    first: usize,
+    out: *mut S::T,
+    finish: Option<&Finishing<S::T>>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; TOGETHER];
+        for tap in taps {
+            let (lhs, rhs) = (tap.lhs.offset(moved).add(first), tap.rhs.add(first));
+            let mut weights = [[S::zero(); NV]; COUNT];
+            for t in 0..COUNT {
+                for v in 0..NV {
+                    weights[t][v] = S::load(rhs.offset(t as isize * steps.taps.1).add(v * S::LANES));
+                }
+            }
+            for column in 0..TOGETHER + COUNT - 1 {
+                for v in 0..NV {
+                    let x = S::load(lhs.offset(column as isize * steps.taps.0).add(v * S::LANES));
+                    for t in 0..COUNT {
+                        if let Some(acc) = column.checked_sub(t).and_then(|p| acc.get_mut(p)) {
+                            acc[v] = S::mul_add(x, weights[t][v], acc[v]);
+                        }
+                    }
+                }
             }
         }
+        write_positions::<S, NV>(&acc, steps, first, S::LANES, out, finish);
+    }
+}
+
+/// Writes the sums of [`TOGETHER`] positions, finished.
+///
+/// # Safety
+/// As [`Together`].
+#[inline(always)]
+unsafe fn write_positions<S: Simd, const NV: usize>(
+    sums: &[[S::V; NV]; TOGETHER],
+    steps: RowSteps,
+    first: usize,
+    len: usize,
+    out: *mut S::T,
+    finish: Option<&Finishing<S::T>>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut biases = [S::zero(); NV];
+        for v in 0..NV {
+            biases[v] = bias::<S>(finish, first + v * S::LANES, len);
+        }
+        // By hand, as the compiler does not unroll so large a loop, and then keeps the sums in memory.
+        macro_rules! write {
+            ($($p:literal)*) => {$(
+                let at = out.offset($p * steps.positions.1).add(first);
+                for v in 0..NV {
+                    finished::<S>(at.add(v * S::LANES), sums[$p][v], len, biases[v], finish);
+                }
+            )*};
+        }
+        const { assert!(TOGETHER == 4) };
+        write!(0 1 2 3);
     }
 }
 
@@ -223,29 +302,49 @@ unsafe fn together<S: Simd>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
     positions: usize,
-    channels: usize,
+    channels: (usize, usize),
     out: *mut S::T,
     finish: Option<&Finishing<S::T>>,
 ) {
+    let count = taps.first().map_or(0, |tap| tap.count);
+    let slides = steps.taps.0 == steps.positions.0 && taps.iter().all(|tap| tap.count == count);
     for position in (0..positions as isize).step_by(TOGETHER) {
         let moved = position * steps.positions.0;
-        let mut first = 0;
+        let (mut first, last) = channels;
         // SAFETY: the caller's promise.
         unsafe {
             let out = out.offset(position * steps.positions.1);
-            while channels - first >= 4 * S::LANES {
+            if slides && count == 3 {
+                while last - first >= 2 * S::LANES {
+                    slide::<S, 2, 3>(taps, steps, moved, first, out, finish);
+                    first += 2 * S::LANES;
+                }
+            } else if slides && count == 5 {
+                while last - first >= 2 * S::LANES {
+                    slide::<S, 2, 5>(taps, steps, moved, first, out, finish);
+                    first += 2 * S::LANES;
+                }
+            }
+            while last - first >= 4 * S::LANES {
                 block::<S, 4>(taps, steps, moved, first, S::LANES, out, finish);
                 first += 4 * S::LANES;
             }
-            while channels - first >= S::LANES {
+            while last - first >= 2 * S::LANES {
+                block::<S, 2>(taps, steps, moved, first, S::LANES, out, finish);
+                first += 2 * S::LANES;
+            }
+            while last - first >= S::LANES {
                 block::<S, 1>(taps, steps, moved, first, S::LANES, out, finish);
                 first += S::LANES;
             }
-            if first < channels {
-                block::<S, 1>(taps, steps, moved, first, channels - first, out, finish);
+            if first < last {
+                block::<S, 1>(taps, steps, moved, first, last - first, out, finish);
             }
             if finish.is_some_and(|finish| finish.swish) {
-                (0..TOGETHER).for_each(|p| swish::<S>(out.offset(p as isize * steps.positions.1), channels));
+                let (first, last) = channels;
+                (0..TOGETHER).for_each(|p| {
+                    swish::<S>(out.offset(p as isize * steps.positions.1).add(first), last - first);
+                });
             }
         }
     }
@@ -266,7 +365,7 @@ macro_rules! entries {
         unsafe fn $sum(
             taps: &[Taps<$t>],
             steps: (isize, isize),
-            channels: usize,
+            channels: (usize, usize),
             out: *mut $t,
             fresh: bool,
             finish: Option<&Finishing<$t>>,
@@ -282,7 +381,7 @@ macro_rules! entries {
             taps: &[Taps<$t>],
             steps: RowSteps,
             positions: usize,
-            channels: usize,
+            channels: (usize, usize),
             out: *mut $t,
             finish: Option<&Finishing<$t>>,
         ) {
@@ -356,15 +455,26 @@ struct Inner {
     count: usize,
 }
 
-/// The taps of a row and of a position of it.
+/// How rows of positions and channels are divided.
+struct Parts {
+    /// Of rows, and groups of channels: a task each.
+    bands: usize,
+    groups: usize,
+    /// Positions of a row that a task computes at a time, for some channels and all of its rows.
+    strip: usize,
+}
+
+/// The taps of the rows of a task, and of a position.
 struct Found<T> {
     outer: Vec<(isize, isize)>,
+    /// Where each row of the result begins, and its taps end.
+    rows: Vec<(usize, usize)>,
     taps: Vec<Taps<T>>,
 }
 
 impl<T> Default for Found<T> {
     fn default() -> Self {
-        Found { outer: Vec::new(), taps: Vec::new() }
+        Found { outer: Vec::new(), rows: Vec::new(), taps: Vec::new() }
     }
 }
 
@@ -430,71 +540,15 @@ impl Channels {
         epilogue: Option<Epilogue<'_, T>>,
     ) {
         self.check(lhs.len(), rhs.len(), out_len);
+        if self.is_short() {
+            // SAFETY: the caller's promise; the operands were checked.
+            return unsafe { self.run_short(pool, kernels, lhs, rhs, out, epilogue) };
+        }
         let [z, y, x] = self.phase.map(|phase| phase.out.count);
         let rows = self.batch * z * y;
         let taps = self.outer_taps();
         let out = Shared(out);
-        let row_start = |row: usize| {
-            let (b, z, y) = (row / y / z, row / y % z, row % y);
-            let start = b as isize * self.g.out_strides.batch + self.out_offset([z, y, 0]);
-            start as usize
-        };
-        let step = (self.phase[2].out.step as isize) * self.g.out_strides.spatial[2];
-        let finish_here = epilogue.and_then(|epilogue| epilogue.finish).filter(|_| self.is_short());
-        let finish = |row: usize| {
-            if let Some(epilogue) = epilogue.filter(|_| finish_here.is_none()) {
-                // SAFETY: the elements of this row of positions, which are this task's.
-                (epilogue.tiles)(unsafe { Tile::new(out.get(), row_start(row), (row * x, x), self.channels, step) });
-            }
-        };
-        if self.is_short() {
-            let inside = self.inside();
-            let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
-            let row_steps = RowSteps { taps: self.steps(), positions: (along, step) };
-            let grouped = inside.start..inside.end - inside.len() % TOGETHER;
-            let task = |row: usize| {
-                let simple = finish_here.map(|finish| finish.at(out.get(), 0));
-                let simple = simple.as_ref();
-                let at = [row / y % z, row % y];
-                scratch::with(|found: &mut Found<T>| {
-                    found.outer.clear();
-                    for i in 0..self.sums {
-                        let all = (0..taps).map(|tap| [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count]);
-                        found.outer.extend(all.filter_map(|tap| self.outer((row / y / z, i), at, tap)));
-                    }
-                    let mut column = 0;
-                    while column < x {
-                        let inner = self.inner(column);
-                        found.taps.clear();
-                        found.taps.extend(found.outer.iter().filter(|_| inner.count > 0).map(|outer| Taps {
-                            lhs: lhs.as_ptr().wrapping_offset(outer.0 + inner.lhs),
-                            rhs: rhs.as_ptr().wrapping_offset(outer.1 + inner.rhs),
-                            count: inner.count,
-                        }));
-                        let at = row_start(row) as isize + column as isize * step;
-                        let to = out.get().wrapping_offset(at);
-                        // SAFETY: `check` found all elements in the buffers; a row of positions is written by one task.
-                        unsafe {
-                            if grouped.start == column && !grouped.is_empty() {
-                                let (len, taps) = (grouped.len(), &found.taps[..]);
-                                (kernels.together)(taps, row_steps, len, self.channels, to, simple);
-                                column += len;
-                            } else {
-                                (kernels.sum)(&found.taps, row_steps.taps, self.channels, to, true, simple);
-                                column += 1;
-                            }
-                        }
-                    }
-                });
-                finish(row);
-            };
-            if rows * x * self.channels < 4096 {
-                (0..rows).for_each(task)
-            } else {
-                pool.run(rows, &task)
-            }
-            return;
-        }
+        let step = self.out_step();
         let positions = rows * x;
         let groups = GROUPS.min(self.sums);
         scratch::with(|partial: &mut Partial<T>| {
@@ -513,7 +567,7 @@ impl Channels {
                             let Some(found) = self.taps(lhs, rhs, (row / y / z, i), at, tap) else { continue };
                             let to = to.wrapping_add(position * self.channels);
                             // SAFETY: as above.
-                            unsafe { (kernels.sum)(&[found], self.steps(), self.channels, to, false, None) };
+                            unsafe { (kernels.sum)(&[found], self.steps(), (0, self.channels), to, false, None) };
                         }
                     }
                 }
@@ -521,7 +575,7 @@ impl Channels {
             for row in 0..rows {
                 for column in 0..x {
                     let position = row * x + column;
-                    let at = row_start(row) as isize + column as isize * step;
+                    let at = self.row_start(row) as isize + column as isize * step;
                     for channel in 0..self.channels {
                         // SAFETY: as above; the groups are done.
                         unsafe {
@@ -532,9 +586,136 @@ impl Channels {
                         }
                     }
                 }
-                finish(row);
+                if let Some(epilogue) = epilogue {
+                    let start = self.row_start(row);
+                    // SAFETY: a row of positions, which is written; no task runs.
+                    (epilogue.tiles)(unsafe { Tile::new(out.get(), start, (row * x, x), self.channels, step) });
+                }
             }
         });
+    }
+
+    /// Computes positions that have few runs.
+    ///
+    /// # Safety
+    /// As [`Channels::run`]; `check` has found all elements in the buffers.
+    unsafe fn run_short<T: Real>(
+        &self,
+        pool: &Pool,
+        kernels: &Kernels<T>,
+        lhs: &[T],
+        rhs: &[T],
+        out: *mut T,
+        epilogue: Option<Epilogue<'_, T>>,
+    ) {
+        let [z, y, x] = self.phase.map(|phase| phase.out.count);
+        let (rows, step, out) = (self.batch * z * y, self.out_step(), Shared(out));
+        let finish_here = epilogue.and_then(|epilogue| epilogue.finish);
+        let inside = self.inside();
+        let grouped = inside.start..inside.end - inside.len() % TOGETHER;
+        let along = self.phase[2].out_step as isize * self.g.lhs_strides.spatial[2];
+        let steps = RowSteps { taps: self.steps(), positions: (along, step) };
+        let parts = self.parts::<T>(pool, rows, grouped.len());
+        pool.run(parts.bands * parts.groups, &|task| {
+            let (band, group) = (task / parts.groups, task % parts.groups);
+            let band = rows * band / parts.bands..rows * (band + 1) / parts.bands;
+            let blocks = self.channels.div_ceil(CHANNELS);
+            let channel = |group: usize| (blocks * group / parts.groups * CHANNELS).min(self.channels);
+            let own = channel(group)..channel(group + 1);
+            let simple = finish_here.map(|finish| finish.at(out.get(), 0));
+            let simple = simple.as_ref();
+            scratch::with(|found: &mut Found<T>| {
+                let Found { outer, rows: found_rows, taps } = found;
+                outer.clear();
+                found_rows.clear();
+                for row in band.clone() {
+                    let (image, at) = (row / y / z, [row / y % z, row % y]);
+                    for i in 0..self.sums {
+                        let all = (0..self.outer_taps())
+                            .map(|tap| [tap / self.phase[1].tap.count, tap % self.phase[1].tap.count]);
+                        outer.extend(all.filter_map(|tap| self.outer((image, i), at, tap)));
+                    }
+                    found_rows.push((self.row_start(row), outer.len()));
+                }
+                let mut taps_of = |outer: &[(isize, isize)], column: usize, run: &mut dyn FnMut(&[Taps<T>])| {
+                    let inner = self.inner(column);
+                    taps.clear();
+                    taps.extend(outer.iter().filter(|_| inner.count > 0).map(|outer| Taps {
+                        lhs: lhs.as_ptr().wrapping_offset(outer.0 + inner.lhs),
+                        rhs: rhs.as_ptr().wrapping_offset(outer.1 + inner.rhs),
+                        count: inner.count,
+                    }));
+                    run(taps);
+                };
+                let strips = grouped.len().div_ceil(parts.strip).max(1);
+                for strip in 0..strips {
+                    let first = grouped.start + strip * parts.strip;
+                    let last = (first + parts.strip).min(grouped.end);
+                    // Columns with taps outside of the image lie beside the first and the last strip.
+                    let before = if strip == 0 { 0..grouped.start } else { 0..0 };
+                    let after = if strip + 1 == strips { grouped.end..x } else { 0..0 };
+                    for channel in own.clone().step_by(CHANNELS) {
+                        let channels = (channel, (channel + CHANNELS).min(own.end));
+                        let mut start = 0;
+                        for &(at, end) in found_rows.iter() {
+                            let outer = &outer[start..end];
+                            start = end;
+                            let to = |column: usize| out.get().wrapping_offset(at as isize + column as isize * step);
+                            for column in before.clone().chain(after.clone()) {
+                                // SAFETY: `check` found all elements in the buffers; these rows and channels are
+                                // this task's.
+                                taps_of(outer, column, &mut |taps| unsafe {
+                                    (kernels.sum)(taps, steps.taps, channels, to(column), true, simple);
+                                });
+                            }
+                            if first < last {
+                                // SAFETY: as above.
+                                taps_of(outer, first, &mut |taps| unsafe {
+                                    (kernels.together)(taps, steps, last - first, channels, to(first), simple);
+                                });
+                            }
+                        }
+                    }
+                }
+                let Some(epilogue) = epilogue.filter(|_| finish_here.is_none()) else { return };
+                for (row, &(at, _)) in band.clone().zip(found_rows.iter()) {
+                    // SAFETY: elements of this task, which are written.
+                    let mut tile = unsafe { Tile::new(out.get(), at + own.start, (row * x, x), own.len(), step) };
+                    tile.col0 = own.start;
+                    (epilogue.tiles)(tile);
+                }
+            });
+        });
+    }
+
+    /// How `rows` rows with `positions` positions inside are divided.
+    fn parts<T>(&self, pool: &Pool, rows: usize, positions: usize) -> Parts {
+        let phase = &self.phase[2];
+        let column = self.sums * self.outer_taps() * CHANNELS * size_of::<T>();
+        let reach = phase.tap.count * phase.tap_step.unsigned_abs() as usize;
+        let fits = (WINDOW / column.max(1)).saturating_sub(reach) / phase.out_step.unsigned_abs().max(1) as usize;
+        let strip = (fits / TOGETHER * TOGETHER).clamp(TOGETHER, positions.next_multiple_of(TOGETHER).max(TOGETHER));
+        if rows * phase.out.count * self.channels < SERIAL {
+            return Parts { bands: 1, groups: 1, strip };
+        }
+        let tasks = 4 * pool.idle_threads();
+        let blocks = self.channels.div_ceil(CHANNELS);
+        let bands = rows.div_ceil(BAND);
+        let groups = tasks.div_ceil(bands.max(1)).clamp(1, blocks);
+        let bands = bands.max(tasks.div_ceil(groups)).clamp(1, rows);
+        Parts { bands, groups, strip }
+    }
+
+    /// The first element of a row of positions of the result.
+    fn row_start(&self, row: usize) -> usize {
+        let [z, y, _] = self.phase.map(|phase| phase.out.count);
+        let (b, z, y) = (row / y / z, row / y % z, row % y);
+        (b as isize * self.g.out_strides.batch + self.out_offset([z, y, 0])) as usize
+    }
+
+    /// Elements of the result between neighbouring positions of a row.
+    fn out_step(&self) -> isize {
+        (self.phase[2].out.step as isize) * self.g.out_strides.spatial[2]
     }
 
     /// The elements of the result between position 0 and `position`, this phase's offset included.

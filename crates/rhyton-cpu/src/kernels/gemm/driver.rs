@@ -229,7 +229,7 @@ impl<'p, 'a, T: Real> Plan<'p, 'a, T> {
             false if m >= 8 * BLOCK_M => (2 * BLOCK_M, BLOCK_N),
             false => (BLOCK_M, BLOCK_N),
         };
-        plan(read_b, Blocks::new(&work, pool.threads(), rows, columns.div_ceil(panel)))
+        plan(read_b, Blocks::new(&work, pool.idle_threads(), rows, columns.div_ceil(panel)))
     }
 
     pub(super) fn tasks(&self) -> usize {
