@@ -117,35 +117,59 @@ impl<'a> Cut<'a> {
             dense && axis.window == axis.stride && axis.size == axis.out * axis.window
         })
     }
+}
 
-    /// Calls `f` with the offset, in the operand, of the run under each tap of the window at `position` that is inside,
-    /// in row-major order.
-    #[inline]
-    fn taps(&self, mut position: usize, mut f: impl FnMut(usize)) {
-        let mut at = [0; MAX_AXES];
-        for (at, axis) in at.iter_mut().zip(self.axes).rev() {
+/// Goes over the positions of a window in row-major order, again and again, and finds what lies under it.
+#[derive(Default)]
+struct Walk {
+    at: [usize; MAX_AXES],
+    /// For each axis, the elements of the axes up to it that are under the taps, in row-major order. When the window moves along
+    /// the last axis, only those of that one change.
+    found: [Vec<usize>; MAX_AXES],
+    /// Elements of an axis under the taps.
+    elements: Vec<usize>,
+}
+
+impl Walk {
+    /// Begins at `position`.
+    fn start(&mut self, cut: &Cut<'_>, mut position: usize) {
+        for (at, axis) in self.at.iter_mut().zip(cut.axes).rev() {
             *at = position % axis.out;
             position /= axis.out;
         }
-        let mut tap = [0; MAX_AXES];
-        'taps: loop {
-            let offset = self
-                .axes
-                .iter()
-                .enumerate()
-                .try_fold(0, |offset, (d, axis)| Some(offset * axis.size + axis.element(at[d], tap[d])?));
-            if let Some(offset) = offset {
-                f(offset * self.inner);
+        self.find(cut, 0);
+    }
+
+    /// Moves to the next position.
+    fn next(&mut self, cut: &Cut<'_>) {
+        for axis in (0..cut.axes.len()).rev() {
+            self.at[axis] += 1;
+            if self.at[axis] < cut.axes[axis].out {
+                return self.find(cut, axis);
             }
-            for (tap, axis) in tap.iter_mut().zip(self.axes).rev() {
-                *tap += 1;
-                if *tap < axis.window {
-                    continue 'taps;
-                }
-                *tap = 0;
-            }
-            return;
+            self.at[axis] = 0;
         }
+        self.find(cut, 0);
+    }
+
+    /// Finds the elements of the axes from `first` on.
+    fn find(&mut self, cut: &Cut<'_>, first: usize) {
+        for (d, axis) in cut.axes.iter().enumerate().skip(first) {
+            self.elements.clear();
+            self.elements.extend((0..axis.window).filter_map(|tap| axis.element(self.at[d], tap)));
+            let (before, found) = self.found.split_at_mut(d);
+            let outer = before.last().map_or(&[0][..], |outer| outer);
+            let inner = if d + 1 == cut.axes.len() { cut.inner } else { 1 };
+            found[0].clear();
+            for outer in outer {
+                found[0].extend(self.elements.iter().map(|element| (outer * axis.size + element) * inner));
+            }
+        }
+    }
+
+    /// The offsets, in the operand, of the runs under the taps that are inside, in row-major order.
+    fn offsets(&self, cut: &Cut<'_>) -> &[usize] {
+        cut.axes.len().checked_sub(1).map_or(&[0], |last| &self.found[last])
     }
 }
 
@@ -186,14 +210,14 @@ fn windows<O: Fold>(pool: &Pool, isa: Isa, axes: &[WindowAxis], x: &[O::X], out:
         // SAFETY: each task has its own positions of the result.
         let out =
             unsafe { std::slice::from_raw_parts_mut(to.get().add(first * cut.inner), (last - first) * cut.inner) };
-        fold_windows::<O>(isa, &cut, (first, positions), x, out);
+        scratch::with(|walk: &mut Walk| fold_windows::<O>(isa, &cut, (first, positions), x, out, walk));
     };
     let tasks = all.div_ceil(share);
     if tasks == 1 { task(0) } else { pool.run(tasks, &task) }
 }
 
 per_isa! {
-    fn fold_windows<O: Fold>(cut: &Cut<'_>, first: (usize, usize), x: &[O::X], out: &mut [O::X]) = fold_windows_loop
+    fn fold_windows<O: Fold>(cut: &Cut<'_>, first: (usize, usize), x: &[O::X], out: &mut [O::X], walk: &mut Walk) = fold_windows_loop
 }
 
 /// The windows from position `first` on, of `positions` in each of the outer axes.
@@ -203,22 +227,37 @@ fn fold_windows_loop<O: Fold, const FMA: bool>(
     (first, positions): (usize, usize),
     x: &[O::X],
     out: &mut [O::X],
+    walk: &mut Walk,
 ) {
+    walk.start(cut, first % positions);
     for (i, out) in out.chunks_mut(cut.inner).enumerate() {
-        let (outer, position) = ((first + i) / positions, (first + i) % positions);
-        let x = &x[outer * cut.x_len..(outer + 1) * cut.x_len];
-        for (start, out) in (0..).step_by(RUN).zip(out.chunks_mut(RUN)) {
-            let mut acc = [O::identity(); RUN];
-            let acc = &mut acc[..out.len()];
-            cut.taps(position, |offset| {
-                for (acc, &x) in acc.iter_mut().zip(&x[offset + start..]) {
-                    *acc = O::apply(*acc, O::load(x));
-                }
-            });
-            for (out, &acc) in out.iter_mut().zip(acc.iter()) {
-                *out = O::store(acc);
-            }
+        if i > 0 {
+            walk.next(cut);
         }
+        let outer = (first + i) / positions;
+        let x = &x[outer * cut.x_len..(outer + 1) * cut.x_len];
+        let offsets = walk.offsets(cut);
+        let (whole, rest) = out.as_chunks_mut::<LANES>();
+        for (chunk, out) in whole.iter_mut().enumerate() {
+            // A number that the compiler knows: the sums are vectors in registers.
+            fold_lanes::<O>(offsets, x, chunk * LANES, out);
+        }
+        let start = whole.len() * LANES;
+        fold_lanes::<O>(offsets, x, start, rest);
+    }
+}
+
+/// Folds the channels from `first` on, as many as `out` has, which are at most [`LANES`].
+#[inline(always)]
+fn fold_lanes<O: Fold>(offsets: &[usize], x: &[O::X], first: usize, out: &mut [O::X]) {
+    let mut sums = [O::identity(); LANES];
+    for &offset in offsets {
+        for (sum, &x) in sums.iter_mut().zip(&x[offset + first..][..out.len()]) {
+            *sum = O::apply(*sum, O::load(x));
+        }
+    }
+    for (out, &sum) in out.iter_mut().zip(&sums) {
+        *out = O::store(sum);
     }
 }
 
@@ -257,9 +296,9 @@ pub fn select_and_scatter<T: Foldable>(
         let x = &x[outer * cut.x_len..(outer + 1) * cut.x_len];
         let source = &source[outer * cut.out_len..(outer + 1) * cut.out_len];
         // Kept outside of the kernels: what a closure does is compiled without their instruction set.
-        scratch::with(|offsets: &mut Vec<usize>| {
+        scratch::with(|walk: &mut Walk| {
             let select = if max { select_max } else { select_min };
-            select(isa, &cut, x, source, &channels, offsets);
+            select(isa, &cut, x, source, &channels, walk);
         });
     };
     let tasks = cut.outer * chunks;
@@ -284,11 +323,11 @@ impl<T> Channels<T> {
 }
 
 per_isa! {
-    fn select_max<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, offsets: &mut Vec<usize>) = select_max_loop
+    fn select_max<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, walk: &mut Walk) = select_max_loop
 }
 
 per_isa! {
-    fn select_min<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, offsets: &mut Vec<usize>) = select_min_loop
+    fn select_min<T: Foldable>(cut: &Cut<'_>, x: &[T], source: &[T], channels: &Channels<T>, walk: &mut Walk) = select_min_loop
 }
 
 #[inline(always)]
@@ -297,9 +336,9 @@ fn select_max_loop<T: Foldable, const FMA: bool>(
     x: &[T],
     source: &[T],
     channels: &Channels<T>,
-    offsets: &mut Vec<usize>,
+    walk: &mut Walk,
 ) {
-    select(cut, x, source, channels, offsets, |x, best| x > best);
+    select(cut, x, source, channels, walk, |x, best| x > best);
 }
 
 #[inline(always)]
@@ -308,9 +347,9 @@ fn select_min_loop<T: Foldable, const FMA: bool>(
     x: &[T],
     source: &[T],
     channels: &Channels<T>,
-    offsets: &mut Vec<usize>,
+    walk: &mut Walk,
 ) {
-    select(cut, x, source, channels, offsets, |x, best| x < best);
+    select(cut, x, source, channels, walk, |x, best| x < best);
 }
 
 #[inline(always)]
@@ -319,7 +358,7 @@ fn select<T: Foldable>(
     x: &[T],
     source: &[T],
     channels: &Channels<T>,
-    offsets: &mut Vec<usize>,
+    walk: &mut Walk,
     better: impl Fn(T, T) -> bool,
 ) {
     let zero = <T::Sum as Fold>::store(<T::Sum as Fold>::identity());
@@ -331,9 +370,13 @@ fn select<T: Foldable>(
         }
     }
     for position in 0..cut.out_len / cut.inner {
-        offsets.clear();
-        cut.taps(position, |offset| offsets.push(offset));
-        let window = Window { offsets, tiles, zero, source: &source[position * cut.inner..][..cut.inner] };
+        if position == 0 {
+            walk.start(cut, 0);
+        } else {
+            walk.next(cut);
+        }
+        let window =
+            Window { offsets: walk.offsets(cut), tiles, zero, source: &source[position * cut.inner..][..cut.inner] };
         let mut first = channels.first;
         while first + LANES <= channels.last {
             // A number that the compiler knows: the loops become vectors without a rest.
