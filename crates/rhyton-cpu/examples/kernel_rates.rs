@@ -156,7 +156,7 @@ impl Bench {
                 self.report(&format!("{size} packed"), flops, || {
                     let kernel = Kernel::Packed(&memory[..]);
                     // SAFETY: the result is this loop's alone.
-                    unsafe { plan.run(&self.pool, self.isa, &x, kernel, data, len, None) };
+                    unsafe { plan.run(&self.pool, self.isa, &x, kernel, data, len, false, None) };
                 });
             }
         };

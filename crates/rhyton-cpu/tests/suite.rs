@@ -521,3 +521,35 @@ fn an_expansion_that_is_read_twice_is_kept() {
     graph.set_outputs(vec![last, between]);
     check(&backends(), &graph, &inputs, "an expansion that is an output too");
 }
+
+#[test]
+fn a_residual_is_added_to_where_it_lies() {
+    let backends = backends();
+    // Several blocks of the sum, one with few rows, and one of features that need a last part of a vector.
+    for (n, size, features, first) in [(1, 7, 300, 32), (2, 9, 16, 64), (1, 3, 64, 21)] {
+        let kernel = vec![1, 1, features, first];
+        let shapes = [vec![n, size, size, features], kernel.clone(), kernel, vec![first], vec![1, 1, first, 5]];
+        let inputs: Vec<Array> = shapes.iter().map(|shape| numbers(shape).cast(DType::F32)).collect();
+        let mut graph = Graph::new();
+        let p: Vec<_> = inputs.iter().map(|x| graph.parameter(TensorType::new(x.dtype(), x.shape()))).collect();
+        let mut b = Builder::new(&mut graph);
+        let plain = || Convolution { padding: vec![(0, 0); 2], ..bordered(ConvDims::channels_last(2)) };
+        let residual = b.push(plain(), &[p[0], p[1]]);
+        let residual = b.unary(UnaryKind::Tanh, residual);
+        let x = b.push(plain(), &[p[0], p[2]]);
+        let bias = b.broadcast(p[3], b.ty(x).shape.clone(), &[3]);
+        let sum = b.add(x, bias);
+        let sum = b.add(sum, residual);
+        let zero = b.zeros_like(sum);
+        let y = b.binary(BinaryKind::Maximum, sum, zero);
+        // The result of the block is not that of the graph, whose memory is the caller's.
+        let y = b.push(plain(), &[y, p[4]]);
+        b.finish().unwrap();
+        graph.set_outputs(vec![y]);
+        check(&backends, &graph, &inputs, &format!("residual of {first} features"));
+        for (name, backend) in &backends {
+            let plan = backend.compile(&graph, &CompileOptions::default()).unwrap().describe();
+            assert!(plan.contains("where the addend lies"), "{name}: {plan}");
+        }
+    }
+}

@@ -157,6 +157,19 @@ impl FusedLoop {
         self.tail.as_ref().and_then(|tail| tail.finish(cx))
     }
 
+    /// The buffer whose elements a program for tiles adds to those of the result.
+    pub fn addend(&self) -> Option<Slot> {
+        Tail::of(&self.program, &|_, _| false)?.addend()
+    }
+
+    /// As [`Kernel::placed`], of a program for tiles of a result that has its [addend](FusedLoop::addend), which lies in the same
+    /// memory, already in it.
+    pub fn placed_on(&mut self, addend: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
+        let tail = Tail::of(&self.program, &|slot, out| slot != addend && shared(slot, out));
+        self.tail = tail.map(|tail| tail.without(addend));
+        assert!(self.tail.is_some(), "a program with an addend is short");
+    }
+
     fn run_ranges(&self, cx: &Context, task: usize, start: usize, runs: usize, width: usize, pitch: usize) {
         let mut stack = Registers(MaybeUninit::uninit());
         let registers = if self.registers_bytes() == 0 {

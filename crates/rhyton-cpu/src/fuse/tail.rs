@@ -171,6 +171,17 @@ impl Tail {
         Some(Finish { bias, plus: plus.unwrap_or_default(), low, high, swish })
     }
 
+    /// The addend of [`Tail::finish`].
+    pub(super) fn addend(&self) -> Option<Slot> {
+        self.summary()?.plus
+    }
+
+    /// The other steps, of elements to which that has been added.
+    pub(super) fn without(mut self, addend: Slot) -> Tail {
+        self.steps.retain(|step| *step != Step::Plus(addend));
+        self
+    }
+
     /// The steps in the order of a [`Finish`], if that is theirs. A bias there is comes first.
     fn summary(&self) -> Option<Summary> {
         let mut out = Summary { plus: None, limits: EVERYTHING, swish: false };

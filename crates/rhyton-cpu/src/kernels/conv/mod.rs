@@ -283,7 +283,16 @@ impl ConvPlan {
         }
     }
 
-    /// `out = lhs ⋆ rhs` (cross-correlation), then `epilogue` on blocks of `out`.
+    /// Whether [`ConvPlan::run`] can add to what the result holds: where the convolution is a single matrix product.
+    pub fn accumulates<T: Real>(&self) -> bool {
+        let special = |phase: &PhaseKernel| {
+            phase.channels.is_some() && T::HAS_CHANNELWISE
+                || (phase.winograd.is_some() || phase.kernel_gradient.is_some()) && T::HAS_WINOGRAD
+        };
+        matches!(&self.phases[..], [phase] if !special(phase))
+    }
+
+    /// `out = lhs ⋆ rhs` (cross-correlation), with `accumulate` added to what `out` holds, then `epilogue` on blocks of `out`.
     ///
     /// With a null `out`, for operands of [`Pair`](crate::kernels::gemm::Pair)s, the result is not kept.
     ///
@@ -294,7 +303,8 @@ impl ConvPlan {
     /// As [`Out::from_raw`](crate::kernels::gemm::Out::from_raw).
     ///
     /// # Panics
-    /// If an operand reaches outside its buffer, or the machine lacks `isa`.
+    /// If an operand reaches outside its buffer, the machine lacks `isa`, or the plan does not [accumulate](ConvPlan::accumulates)
+    /// and is to.
     #[expect(clippy::too_many_arguments, reason = "a convolution, and where it goes")]
     pub unsafe fn run<T: Real>(
         &self,
@@ -304,8 +314,10 @@ impl ConvPlan {
         rhs: Kernel<'_, T>,
         out: *mut T,
         out_len: usize,
+        accumulate: bool,
         epilogue: Option<Epilogue<'_, T>>,
     ) {
+        assert!(!accumulate || self.accumulates::<T>(), "convolution: there is nothing to add to");
         for phase in &self.phases {
             let winograd = phase.winograd.as_ref().zip(T::winograd(isa));
             // SAFETY: the caller's promise.
@@ -336,7 +348,7 @@ impl ConvPlan {
                         }
                     }
                 }
-                phase.product.run(pool, isa, lhs, rhs, out, out_len, epilogue);
+                phase.product.run(pool, isa, lhs, rhs, out, out_len, accumulate, epilogue);
             }
         }
     }
@@ -357,5 +369,5 @@ pub fn convolution<T: Real>(
 ) {
     let (data, len) = (out.as_mut_ptr(), out.len());
     // SAFETY: `out` is borrowed for as long as the call.
-    unsafe { ConvPlan::new(geometry).run(pool, isa, lhs, Kernel::Elements(rhs), data, len, epilogue) }
+    unsafe { ConvPlan::new(geometry).run(pool, isa, lhs, Kernel::Elements(rhs), data, len, false, epilogue) }
 }

@@ -137,7 +137,7 @@ impl Product {
         Packed::pack(pool, isa, self.kernel(rhs), (self.group.size, self.group.b), memory);
     }
 
-    /// Computes the phase.
+    /// Computes the phase; with `accumulate` it is added to what `out` holds.
     ///
     /// # Safety
     /// As [`ConvPlan::run`](super::ConvPlan::run).
@@ -150,6 +150,7 @@ impl Product {
         rhs: Kernel<'_, T>,
         out: *mut T,
         out_len: usize,
+        accumulate: bool,
         epilogue: Option<Epilogue<'_, T>>,
     ) {
         if let (Some((image_rows, pixels)), Kernel::Elements(rhs)) = (self.transposed, rhs) {
@@ -158,7 +159,7 @@ impl Product {
             // SAFETY: the caller's promise.
             let c = unsafe { Out::from_raw(out, out_len, self.out_offset, rows, pixels, 1) };
             let (a, b) = (self.kernel(rhs).transposed(), Rhs::View(self.image(lhs, image_rows).transposed()));
-            return gemm(pool, isa, &Gemm { a, b, c, batch: &[group, self.images], accumulate: false, epilogue });
+            return gemm(pool, isa, &Gemm { a, b, c, batch: &[group, self.images], accumulate, epilogue });
         }
         // SAFETY: the caller's promise.
         let c = unsafe { Out::from_raw(out, out_len, self.out_offset, self.positions, self.outputs, self.out_feature) };
@@ -167,6 +168,6 @@ impl Product {
             Kernel::Elements(rhs) => Rhs::View(self.kernel(rhs)),
             Kernel::Packed(memory) => Rhs::Packed(Packed::of(isa, self.kernel_shape(), self.group.size, memory)),
         };
-        gemm(pool, isa, &Gemm { a, b, c, batch: &[self.group], accumulate: false, epilogue });
+        gemm(pool, isa, &Gemm { a, b, c, batch: &[self.group], accumulate, epilogue });
     }
 }

@@ -300,7 +300,7 @@ fn packed_kernels_give_the_same() {
             let [plain, packed] = [Kernel::Elements(&rhs), Kernel::Packed(&memory[..])].map(|kernel| {
                 let mut out = vec![f32::NAN; g.out_len()];
                 // SAFETY: the result is this one's alone.
-                unsafe { plan.run(&pool, isa, lhs[..].into(), kernel, out.as_mut_ptr(), out.len(), None) };
+                unsafe { plan.run(&pool, isa, lhs[..].into(), kernel, out.as_mut_ptr(), out.len(), false, None) };
                 out
             });
             assert!(plain == packed, "{isa} {lhs_shape:?}");

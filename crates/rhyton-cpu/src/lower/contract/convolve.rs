@@ -25,6 +25,8 @@ pub(super) struct Convolve {
     scratch: Slot,
     /// Where the kernel is kept packed while it does not change.
     packed: Option<Slot>,
+    /// Whether the buffer of the result holds what is to be added to it.
+    adds: bool,
 }
 
 impl Pairs<conv::ConvPlan> {
@@ -58,7 +60,7 @@ impl Convolve {
             inputs.try_into().unwrap_or_else(|_| unreachable!("convolution has two operands"));
         let pairs = Pairs::of_convolution(&geometry, &lhs, &rhs);
         let convolution = conv::ConvPlan::new(&geometry);
-        Convolve { convolution, lhs, rhs, out, tiles, pairs, scratch: 0, packed: None }
+        Convolve { convolution, lhs, rhs, out, tiles, pairs, scratch: 0, packed: None, adds: false }
     }
 
     /// The pairs, if they are what is multiplied.
@@ -106,7 +108,14 @@ impl Convolve {
         let epilogue = epilogue(cx, &self.out, self.tiles.as_ref(), &finish);
         let rhs = self.kept(cx, plan).unwrap_or_else(rhs);
         // SAFETY: `out` is null or the buffer of the result, which has that many elements and only the epilogue reaches meanwhile.
-        unsafe { plan.run(cx.pool, cx.isa, lhs, rhs, out, self.out.count(), epilogue) };
+        unsafe { plan.run(cx.pool, cx.isa, lhs, rhs, out, self.out.count(), self.adds, epilogue) };
+    }
+
+    /// The buffer whose elements `tiles` adds to those of the result, if the product may be added to them where they are.
+    fn addend(&self) -> Option<Slot> {
+        let addend = self.tiles.as_ref()?.addend()?;
+        let fits = self.out.dtype == DType::F32 && self.convolution.accumulates::<f32>();
+        (fits && addend != self.lhs.slot && addend != self.rhs.slot).then_some(addend)
     }
 
     /// The packed kernel, if it is kept.
@@ -190,6 +199,9 @@ impl Kernel for Convolve {
         if let Some(tiles) = &self.tiles {
             out += &format!(", then {}", tiles.program().describe());
         }
+        if self.adds {
+            out += ", where the addend lies";
+        }
         out
     }
 
@@ -250,6 +262,10 @@ impl Kernel for Convolve {
         }
     }
 
+    fn in_place(&self) -> Vec<(Slot, Slot)> {
+        self.addend().map(|addend| (addend, self.out.slot)).into_iter().collect()
+    }
+
     fn scratch(&self) -> usize {
         if self.out.dtype.size() != 2 {
             return 0;
@@ -261,8 +277,12 @@ impl Kernel for Convolve {
 
     fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
         self.scratch = scratch;
-        if let Some(tiles) = &mut self.tiles {
-            tiles.placed(scratch, shared);
+        let addend = self.addend().filter(|&addend| shared(addend, self.out.slot));
+        self.adds = addend.is_some();
+        match (&mut self.tiles, addend) {
+            (Some(tiles), Some(addend)) => tiles.placed_on(addend, shared),
+            (Some(tiles), None) => tiles.placed(scratch, shared),
+            (None, _) => {}
         }
     }
 }
