@@ -1,6 +1,6 @@
 //! Results of convolutions, and gradients of their images.
 
-use super::{FEATURES, IN, LINE, OUT, POINTS, Place, Positions, TAPS, Transforms, fetch, point_step};
+use super::{FEATURES, IN, LINE, OUT, POINTS, Place, Positions, TAPS, TRANSFORM, Transforms, fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::conv::{ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{
@@ -398,9 +398,6 @@ impl Winograd {
     }
 }
 
-/// What transforming an element costs in terms of a multiplication of the products, for a feature of a tile's input or
-/// output.
-const TRANSFORM: f64 = 8.0;
 /// Bytes of a transformed kernel that stay in the outer cache between its uses.
 const CACHE: f64 = 8e6;
 /// What fetching an element of the kernel from memory costs in terms of a multiplication.

@@ -9,7 +9,7 @@
 //! then lie in the second-level cache, and adds their 36 products to the sums of its part. At last the parts are added in
 //! order and transformed back.
 
-use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, Transforms, fetch, point_step};
+use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, TRANSFORM, Transforms, fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::conv::ConvGeometry;
 use crate::kernels::gemm::{Epilogue, MAX_ROWS, Micro, Real, Shared, Tile};
@@ -27,9 +27,7 @@ const SUMS: usize = 2 << 20;
 const PART: usize = 32;
 /// Rows of the result that are transformed back at a time.
 const ROWS: usize = 4;
-/// What transforming an element costs in terms of a multiplication of the products, for a feature of a tile.
-const TRANSFORM: f64 = 8.0;
-/// What adding and transforming back an element of a part's sums costs so.
+/// What adding and transforming back an element of a part's sums costs in terms of a multiplication of the products.
 const ADD: f64 = 16.0;
 
 /// A gradient of a kernel that is computed so. Of its [`ConvGeometry`] the batch are the input features, the input features
