@@ -317,7 +317,7 @@ impl ConvPlan {
         accumulate: bool,
         epilogue: Option<Epilogue<'_, T>>,
     ) {
-        assert!(!accumulate || self.accumulates::<T>(), "convolution: there is nothing to add to");
+        assert!(!accumulate || self.accumulates::<T>(), "convolution: a plan that does not accumulate is to");
         for phase in &self.phases {
             let winograd = phase.winograd.as_ref().zip(T::winograd(isa));
             // SAFETY: the caller's promise.
