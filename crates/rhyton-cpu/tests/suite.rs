@@ -525,8 +525,8 @@ fn an_expansion_that_is_read_twice_is_kept() {
 #[test]
 fn a_residual_is_added_to_where_it_lies() {
     let backends = backends();
-    // Several blocks of the sum, one with few rows, and one of features that need a last part of a vector.
-    for (n, size, features, first) in [(1, 7, 300, 32), (2, 9, 16, 64), (1, 3, 64, 21)] {
+    // Many terms, several blocks, and features that need a last part of a vector.
+    for (n, size, features, first) in [(1, 7, 200, 32), (2, 9, 16, 64), (1, 3, 64, 21)] {
         let kernel = vec![1, 1, features, first];
         let shapes = [vec![n, size, size, features], kernel.clone(), kernel, vec![first], vec![1, 1, first, 5]];
         let inputs: Vec<Array> = shapes.iter().map(|shape| numbers(shape).cast(DType::F32)).collect();

@@ -53,6 +53,8 @@ pub(super) struct Tail {
     steps: Vec<Step>,
     /// A buffer and a place in it, from which there is an element for each index of the last axis.
     bias: Option<(Slot, isize)>,
+    /// Whether what is added lies where the result goes, see [`Finish::onto`].
+    onto: bool,
     /// Indices of the last axis.
     period: usize,
     /// Of all axes.
@@ -87,6 +89,7 @@ impl Tail {
             slot: store.slot,
             steps: Vec::new(),
             bias: None,
+            onto: false,
             period: program.dims[program.dims.len() - 1],
             len: program.count(),
         };
@@ -168,7 +171,7 @@ impl Tail {
         // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
         let plus = plus.map(|slot| unsafe { block::read(cx.pointer(slot), self.len) });
         let bias = self.bias(cx).unwrap_or_default();
-        Some(Finish { bias, plus: plus.unwrap_or_default(), low, high, swish })
+        Some(Finish { bias, plus: plus.unwrap_or_default(), low, high, swish, onto: self.onto })
     }
 
     /// The addend of [`Tail::finish`].
@@ -179,6 +182,7 @@ impl Tail {
     /// The other steps, of elements to which that has been added.
     pub(super) fn without(mut self, addend: Slot) -> Tail {
         self.steps.retain(|step| *step != Step::Plus(addend));
+        self.onto = true;
         self
     }
 

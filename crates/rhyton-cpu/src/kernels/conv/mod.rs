@@ -283,13 +283,13 @@ impl ConvPlan {
         }
     }
 
-    /// Whether [`ConvPlan::run`] can add to what the result holds: where the convolution is a single matrix product.
+    /// Whether [`ConvPlan::run`] can add to what the result holds: where the convolution is a single matrix product of few terms.
     pub fn accumulates<T: Real>(&self) -> bool {
         let special = |phase: &PhaseKernel| {
             phase.channels.is_some() && T::HAS_CHANNELWISE
                 || (phase.winograd.is_some() || phase.kernel_gradient.is_some()) && T::HAS_WINOGRAD
         };
-        matches!(&self.phases[..], [phase] if !special(phase))
+        matches!(&self.phases[..], [phase] if !special(phase) && phase.product.is_single_block())
     }
 
     /// `out = lhs ⋆ rhs` (cross-correlation), with `accumulate` added to what `out` holds, then `epilogue` on blocks of `out`.

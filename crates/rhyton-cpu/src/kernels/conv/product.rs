@@ -2,7 +2,9 @@
 
 use super::{ConvGeometry, Kernel, Phase};
 use crate::isa::Isa;
-use crate::kernels::gemm::{Axis, BatchDim, Dim, Elements, Epilogue, Gemm, Out, Packed, Real, Rhs, Space, View, gemm};
+use crate::kernels::gemm::{
+    Axis, BLOCK_K, BatchDim, Dim, Elements, Epilogue, Gemm, Out, Packed, Real, Rhs, Space, View, gemm,
+};
 use crate::pool::Pool;
 
 /// The rows of the left operand are output positions, its columns taps and input features.
@@ -130,6 +132,11 @@ impl Product {
     pub(super) fn packed(&self) -> Option<usize> {
         let (k, n) = self.kernel_shape();
         self.transposed.is_none().then(|| Packed::<f32>::most(k, n) * self.group.size)
+    }
+
+    /// Whether all terms are summed in registers, so that what is added to the result is rounded as an addend elsewhere.
+    pub(super) fn is_single_block(&self) -> bool {
+        self.kernel_shape().0 <= BLOCK_K
     }
 
     /// Packs the kernel.

@@ -127,7 +127,7 @@ fn check_finish(pool: &Pool, isa: Isa, g: &ConvGeometry, lhs: &[f32], rhs: &[f32
                 tile.row(i).iter_mut().enumerate().for_each(|(j, x)| *x = of(*x, first + j));
             }
         };
-        let finish = Some(Finish { bias: &bias, plus, low, high, swish });
+        let finish = Some(Finish { bias: &bias, plus, low, high, swish, onto: false });
         let mut out = vec![f32::NAN; g.out_len()];
         convolution(pool, isa, g, lhs, rhs, &mut out, Some(Epilogue { tiles: &tiles, finish }));
         let expected: Vec<f32> = sums.iter().enumerate().map(|(i, &x)| of(x, i)).collect();

@@ -1,7 +1,7 @@
 //! What a task does: a block of C, over blocks of K and panels of B, by groups of rows that a micro-kernel takes.
 
 use super::driver::{Plan, ReadA, ReadB};
-use super::micro::{MAX_ROWS, MAX_TILE, Micro, MicroFn};
+use super::micro::{Finishing, MAX_ROWS, MAX_TILE, Micro, MicroFn};
 use super::pack::along;
 use super::packed::{offset_of, pack_panel};
 use super::view::{Elements, Pos, Run, View};
@@ -323,6 +323,9 @@ impl<T: Real> Plan<'_, '_, T> {
             let start = unsafe { s.c[0].cast_const().offset_from(c) } as usize;
             finish.at(c, start + col)
         });
+        let onto = accumulate && self.cut.blocks() == 1 && self.finish.is_some_and(|finish| finish.onto);
+        let finish = finish.map(|finish| if onto { Finishing { plus: finish.c, ..finish } } else { finish });
+        let accumulate = accumulate && !onto;
         for group in &s.groups {
             let lens = if group.coarse { &s.coarse } else { &s.fine };
             let mut micro = Micro {

@@ -234,14 +234,12 @@ unsafe fn write_row<S: Simd, const NV: usize>(
         // SAFETY: the caller's promise.
         unsafe {
             let at = c.add(v * S::LANES);
-            let (mut x, mut bias) = (sums[v], bias[v]);
+            let mut x = sums[v];
             if m.accumulate {
-                // The bias first, as before an addend that lies elsewhere.
-                x = S::add(S::add(x, bias), part::<S>(at, len));
-                bias = S::zero();
+                x = S::add(part::<S>(at, len), x);
             }
             if let Some(finish) = &m.finish {
-                x = finish.of::<S>(x, bias, at, len);
+                x = finish.of::<S>(x, bias[v], at, len);
             }
             put::<S>(at, x, len);
         }

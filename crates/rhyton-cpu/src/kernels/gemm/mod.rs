@@ -324,6 +324,9 @@ pub struct Finish<'a, T> {
     pub high: T,
     /// Whether the swish of all that is what is wanted.
     pub swish: bool,
+    /// Whether what C held, if the product accumulates, is an addend that follows the bias as `plus` does, which is nothing then:
+    /// so it is rounded as if it lay elsewhere. Kernels can do that if the terms are a single block.
+    pub onto: bool,
 }
 
 impl<T: Real> Finish<'_, T> {

@@ -116,7 +116,7 @@ fn check_finish(pool: &Pool, isa: Isa, (a, b): (View<'_, f32>, Rhs<'_, f32>), ba
         (&[], &[], 0.0, 6.0, false),
         (&bias, &[], f32::NEG_INFINITY, f32::INFINITY, true),
     ] {
-        let finish = Finish { bias, plus, low, high, swish };
+        let finish = Finish { bias, plus, low, high, swish, onto: false };
         let of = |x: f32, i: usize| {
             let x = x + bias.get(i % n).unwrap_or(&0.0) + plus.get(i).unwrap_or(&0.0);
             let x = x.max(low).min(high);
