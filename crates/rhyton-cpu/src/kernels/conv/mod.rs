@@ -16,6 +16,7 @@
 pub(crate) mod channelwise;
 pub(crate) mod expanded;
 mod product;
+pub(crate) mod strassen;
 #[cfg(test)]
 mod tests;
 pub(crate) mod winograd;
@@ -27,6 +28,7 @@ use crate::kernels::gemm::{Epilogue, Real};
 use crate::pool::Pool;
 use channelwise::Channels;
 use product::Product;
+use strassen::Strassen;
 use winograd::{KernelGradient, Winograd};
 
 /// Elements between neighbours along the axes of an operand: batch, feature and space for the images and the result;
@@ -225,6 +227,7 @@ struct PhaseKernel {
     product: Product,
     channels: Option<Channels>,
     winograd: Option<Winograd>,
+    strassen: Option<Strassen>,
     kernel_gradient: Option<KernelGradient>,
 }
 
@@ -244,7 +247,8 @@ impl ConvPlan {
                         let phase = [*z, *y, *x];
                         let (product, channels) = (Product::new(g, &phase), Channels::new(g, &phase));
                         let (winograd, kernel_gradient) = (Winograd::new(g), KernelGradient::new(g));
-                        all.push(PhaseKernel { product, channels, winograd, kernel_gradient });
+                        let strassen = Strassen::new(g);
+                        all.push(PhaseKernel { product, channels, winograd, strassen, kernel_gradient });
                     }
                 }
             }
@@ -261,6 +265,7 @@ impl ConvPlan {
     pub fn packed<T: Real>(&self) -> Option<usize> {
         match &self.phases[..] {
             [PhaseKernel { winograd: Some(winograd), .. }] if T::HAS_WINOGRAD => Some(winograd.packed()),
+            [PhaseKernel { strassen: Some(strassen), .. }] if T::HAS_STRASSEN => Some(strassen.packed()),
             [PhaseKernel { product, channels, .. }]
                 if self.geometry.lhs_dilation == [1; 3] && (channels.is_none() || !T::HAS_CHANNELWISE) =>
             {
@@ -277,9 +282,13 @@ impl ConvPlan {
     pub fn pack<T: Real>(&self, pool: &Pool, isa: Isa, rhs: &[T], memory: &mut [T]) {
         let enough = self.packed::<T>().is_some_and(|len| len <= memory.len());
         assert!(enough, "the convolution reads its kernel as it is");
-        match self.phases[0].winograd.zip(T::winograd(isa)) {
-            Some((winograd, transforms)) => winograd.pack(pool, isa, &transforms, rhs, memory),
-            None => self.phases[0].product.pack(pool, isa, rhs, memory),
+        let phase = &self.phases[0];
+        if let Some((winograd, transforms)) = phase.winograd.zip(T::winograd(isa)) {
+            winograd.pack(pool, isa, &transforms, rhs, memory);
+        } else if let Some((strassen, sums)) = phase.strassen.zip(T::strassen(isa)) {
+            strassen.pack(pool, isa, &sums, rhs, memory);
+        } else {
+            phase.product.pack(pool, isa, rhs, memory);
         }
     }
 
@@ -288,6 +297,7 @@ impl ConvPlan {
         let special = |phase: &PhaseKernel| {
             phase.channels.is_some() && T::HAS_CHANNELWISE
                 || (phase.winograd.is_some() || phase.kernel_gradient.is_some()) && T::HAS_WINOGRAD
+                || phase.strassen.is_some() && T::HAS_STRASSEN
         };
         matches!(&self.phases[..], [phase] if !special(phase) && phase.product.is_single_block())
     }
@@ -344,6 +354,10 @@ impl ConvPlan {
                     Kernel::Packed(packed) => {
                         if let Some((winograd, transforms)) = winograd {
                             winograd.run(pool, isa, &transforms, lhs, packed, out, out_len, epilogue);
+                            continue;
+                        }
+                        if let Some((strassen, sums)) = phase.strassen.as_ref().zip(T::strassen(isa)) {
+                            strassen.run(pool, isa, &sums, lhs, packed, out, out_len, epilogue);
                             continue;
                         }
                     }

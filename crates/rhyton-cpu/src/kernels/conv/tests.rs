@@ -285,6 +285,74 @@ fn gradients_of_kernels_by_winograd() {
     }
 }
 
+/// Runs a plan with the packed kernel.
+fn run_packed(
+    pool: &Pool,
+    isa: Isa,
+    plan: &ConvPlan,
+    lhs: &[f32],
+    packed: &[f32],
+    epilogue: Option<Epilogue<'_, f32>>,
+) -> Vec<f32> {
+    let mut out = vec![f32::NAN; plan.geometry().out_len()];
+    // SAFETY: the result is this one's alone.
+    unsafe { plan.run(pool, isa, lhs, Kernel::Packed(packed), out.as_mut_ptr(), out.len(), false, epilogue) };
+    out
+}
+
+#[test]
+fn constant_kernels_by_strassen() {
+    // The gradient of the images: features change roles.
+    let gradient = ConvDims { rhs_input: 3, rhs_output: 2, ..nhwc(2) };
+    let strided = Convolution { strides: vec![2, 2], ..plain(nhwc(2)) };
+    let cases = [
+        (plain(nhwc(2)), [5, 7, 9, 512], [1, 1, 512, 520]),
+        (strided, [5, 14, 17, 728], [1, 1, 728, 500]),
+        (plain(gradient), [3, 12, 10, 600], [1, 1, 512, 600]),
+    ];
+    for (op, lhs_shape, rhs_shape) in cases {
+        let g = ConvGeometry::new(&op, &lhs_shape, &rhs_shape).unwrap();
+        assert!(Strassen::new(&g).is_some(), "{lhs_shape:?} {rhs_shape:?}");
+        let (lhs, rhs) = (numbers(lhs_shape.iter().product(), 1), numbers(rhs_shape.iter().product(), 2));
+        let (bias, plus) = (numbers(g.out_features, 5), numbers(g.out_len(), 6));
+        let expected = direct(&g, &lhs, &rhs);
+        let largest = expected.iter().map(|e| e.1).fold(0.0, f64::max);
+        let plan = ConvPlan::new(&g);
+        for isa in Isa::available() {
+            let mut memory = vec![0.0; plan.packed::<f32>().unwrap()];
+            plan.pack(&Pool::new(2), isa, &rhs, &mut memory);
+            let sums = run_packed(&Pool::new(1), isa, &plan, &lhs, &memory, None);
+            for (i, (&sum, expected)) in sums.iter().zip(&expected).enumerate() {
+                assert!((f64::from(sum) - expected.0).abs() <= 1e-6 * largest, "{isa}: {op:?}: {i}: {sum}");
+            }
+            let pool = Pool::new(3);
+            assert_eq!(sums, run_packed(&pool, isa, &plan, &lhs, &memory, None), "{isa}: 3 threads differ");
+            // What kernels do to the elements is what is done to them on tiles.
+            let of = |x: f32, i: usize| (x + bias[i % g.out_features] + plus[i]).clamp(-9.0, 9.0);
+            let expected: Vec<f32> = sums.iter().enumerate().map(|(i, &x)| of(x, i)).collect();
+            let tiles = |mut tile: crate::kernels::gemm::Tile<'_, f32>| {
+                for i in 0..tile.rows {
+                    let first = tile.offset + i * tile.row_stride as usize;
+                    tile.row(i).iter_mut().enumerate().for_each(|(j, x)| *x = of(*x, first + j));
+                }
+            };
+            let finish = Finish { bias: &bias, plus: &plus, low: -9.0, high: 9.0, swish: false, onto: false };
+            for finish in [None, Some(finish)] {
+                let out = run_packed(&pool, isa, &plan, &lhs, &memory, Some(Epilogue { tiles: &tiles, finish }));
+                assert_eq!(out, expected, "{isa}: {op:?}");
+            }
+            // No image depends on the others.
+            let mut broken = lhs.clone();
+            let image = lhs.len() / g.batch;
+            broken[image..2 * image].fill(f32::NAN);
+            let out = run_packed(&pool, isa, &plan, &broken, &memory, None);
+            let image = out.len() / g.batch;
+            let others = |x: &[f32]| [&x[..image], &x[2 * image..]].concat();
+            assert_eq!(others(&out), others(&sums), "{isa}: {op:?}: an image changed with another");
+        }
+    }
+}
+
 #[test]
 fn packed_kernels_give_the_same() {
     for (lhs_shape, rhs_shape, groups) in

@@ -39,7 +39,7 @@ pub use pairs::{Pair, interleave};
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;
-use crate::kernels::conv::{channelwise, winograd};
+use crate::kernels::conv::{channelwise, strassen, winograd};
 
 /// Most steps of K between two visits to C, which cost some 48 loads and stores for 24 multiplications a step. A panel of B
 /// of 64 columns is then 64 KiB: it streams from the second-level cache, once for each group of rows. 256 was 3 to 5% faster
@@ -83,6 +83,12 @@ pub trait Real:
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the trait is implemented here only")]
     fn winograd(isa: Isa) -> Option<winograd::Transforms<Self>>;
+    /// Whether there are the sums of Strassen's algorithm.
+    const HAS_STRASSEN: bool;
+    /// Those sums.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "the trait is implemented here only")]
+    fn strassen(isa: Isa) -> Option<strassen::Sums<Self>>;
 }
 
 #[expect(private_interfaces, reason = "see the trait")]
@@ -116,6 +122,10 @@ impl Real for f32 {
     fn winograd(isa: Isa) -> Option<winograd::Transforms<f32>> {
         Some(winograd::f32_transforms(isa))
     }
+    const HAS_STRASSEN: bool = true;
+    fn strassen(isa: Isa) -> Option<strassen::Sums<f32>> {
+        Some(strassen::f32_sums(isa))
+    }
 }
 
 #[expect(private_interfaces, reason = "see the trait")]
@@ -140,6 +150,10 @@ impl Real for f64 {
     }
     const HAS_WINOGRAD: bool = false;
     fn winograd(_: Isa) -> Option<winograd::Transforms<f64>> {
+        None
+    }
+    const HAS_STRASSEN: bool = false;
+    fn strassen(_: Isa) -> Option<strassen::Sums<f64>> {
         None
     }
 }

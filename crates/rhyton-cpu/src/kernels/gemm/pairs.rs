@@ -8,7 +8,7 @@
 use half::bf16;
 
 use super::packed::{Shared, offset_of};
-use super::{Kernels, Real, Transpose8, channelwise, dots, micro, pack, winograd};
+use super::{Kernels, Real, Transpose8, channelwise, dots, micro, pack, strassen, winograd};
 use crate::isa::Isa;
 use crate::kernels::math::per_isa;
 use crate::pool::Pool;
@@ -80,6 +80,10 @@ impl Real for Pair {
     }
     const HAS_WINOGRAD: bool = false;
     fn winograd(_: Isa) -> Option<winograd::Transforms<Pair>> {
+        None
+    }
+    const HAS_STRASSEN: bool = false;
+    fn strassen(_: Isa) -> Option<strassen::Sums<Pair>> {
         None
     }
 }
