@@ -302,7 +302,8 @@ fn contraction(slots: &mut Slots, call: &Call, cluster: &Cluster) -> Prepared {
     let mut reads: Vec<Slot> = inputs.iter().map(|o| o.slot).collect();
     let mut writes = vec![output.slot];
     let op = call.op.clone();
-    if cluster.exprs.is_empty() {
+    // What others compute anew from the product is not computed here.
+    if made.is_empty() {
         return Prepared { contraction: Contraction { op, inputs, output, program: None }, reads, writes };
     }
     slots.of_cluster(cluster);
