@@ -61,7 +61,6 @@ impl Memory {
                     && storage[to] == to
                     && storages[to].first == s
                     && storages[at].last == s
-                    && storages[at].first < s
                     && storages[at].bytes >= storages[to].bytes
                     && !taken.contains(&at)
                     && !taken.contains(&to);

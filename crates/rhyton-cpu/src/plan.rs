@@ -158,6 +158,22 @@ pub(crate) trait Kernel: Send + Sync {
     /// Makes what it keeps, before the first of these runs.
     fn prepare(&self, _cx: &Context) {}
 
+    /// If its work divides into `count` equal parts, which can be done in any order and on any threads: the buffers of which a part
+    /// touches only as many equal stretches, its own. What it writes is among them.
+    fn parts(&self, _count: usize) -> Option<Vec<Slot>> {
+        None
+    }
+
+    /// Does the `part`-th of the `count` parts, for which [`Kernel::parts`] gave some.
+    fn run_part(&self, _cx: &Context, _part: usize, _count: usize) {
+        unreachable!("a kernel without parts is run whole");
+    }
+
+    /// Into how many parts its work divides best, if that is given by what it does.
+    fn batches(&self) -> usize {
+        1
+    }
+
     /// Tells where the scratch memory is and which buffers share memory.
     fn placed(&mut self, _scratch: Slot, _shared: &dyn Fn(Slot, Slot) -> bool) {}
 }

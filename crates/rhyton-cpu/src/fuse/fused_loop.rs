@@ -507,6 +507,19 @@ impl Kernel for FusedLoop {
         self.partials * self.accumulator_bytes() + self.tasks * self.registers_bytes()
     }
 
+    fn parts(&self, count: usize) -> Option<Vec<Slot>> {
+        let p = &self.program;
+        let len = p.count() / count;
+        let divides = p.count().is_multiple_of(count) && len.is_multiple_of(p.row);
+        // Registers in scratch memory are a task's.
+        (divides && p.accums.is_empty() && self.registers_bytes() == 0).then(|| p.in_order().collect())
+    }
+
+    fn run_part(&self, cx: &Context, part: usize, count: usize) {
+        let len = self.program.count() / count;
+        self.run_ranges(cx, 0, part * len, 1, len, 0);
+    }
+
     fn placed(&mut self, scratch: Slot, shared: &dyn Fn(Slot, Slot) -> bool) {
         self.scratch = scratch;
         self.schedule = Schedule::new(&self.program, self.most, shared);

@@ -184,6 +184,21 @@ impl Program {
             && (0..self.dims.len()).all(|a| self.dims[a] == 1 || load.strides[a] == dense[a])
     }
 
+    /// The buffers that it reads and writes element by element in the order of its indices, at whatever level.
+    pub fn in_order(&self) -> impl Iterator<Item = Slot> {
+        let read = self.loads.iter().filter_map(|load| match load.source {
+            Source::Memory(slot) => Some(slot),
+            Source::Count => None,
+        });
+        read.chain(self.stores.iter().map(|store| store.slot)).filter(|&slot| self.keeps_order(slot))
+    }
+
+    /// Whether it reads no element of a buffer but in that order.
+    pub fn keeps_order(&self, slot: Slot) -> bool {
+        let mut loads = self.loads.iter().filter(|load| load.source == Source::Memory(slot));
+        loads.all(|load| load.offset == 0 && self.is_dense(load))
+    }
+
     /// Joins axes that all loads and accumulations walk as one.
     pub fn collapse(&mut self) {
         let mut strides: Vec<Vec<isize>> = self.loads.iter().map(|l| l.strides.clone()).collect();

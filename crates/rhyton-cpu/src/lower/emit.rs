@@ -239,6 +239,7 @@ fn emit(graph: &Graph, units: &Units, order: &Order, donated: &[Option<usize>]) 
         })
         .collect();
     let output_slots: Vec<Slot> = order.outputs.iter().map(|&t| slot_of(t)).collect();
+    let mut steps = super::chain::form(steps, &buffers);
     let memory = Memory::plan(&steps, &mut buffers);
     let donations: BTreeMap<Slot, Slot> =
         donated.iter().enumerate().filter_map(|(j, p)| p.map(|p| (parameter_slots[p], output_slots[j]))).collect();

@@ -6,6 +6,7 @@ pub(crate) mod units;
 pub(crate) mod view;
 
 mod along;
+mod chain;
 mod contract;
 mod control;
 mod copy;

@@ -6,6 +6,7 @@ use rhyton_ir::{DType, Element, Result, bf16, f16};
 use super::pairs::{Paired, Pairs, WORTH};
 use super::{MOST_KEPT, epilogue, finish, numbers, then};
 use crate::fuse::fused_loop::FusedLoop;
+use crate::fuse::program::Program;
 use crate::kernels::gemm::{
     Axis, BatchDim, Dim, Elements, FEW_ROWS, Gemm, Out, Packed, Real, Rhs, Space, Tile, View, gemm,
 };
@@ -118,6 +119,41 @@ impl Product {
         let a = view(&pairs.a, &self.a, pairs.shape.a, memory);
         let b = || Rhs::View(view(&pairs.b, &self.b, pairs.shape.b, memory.wrapping_add(pairs.a.bytes())));
         self.multiply(cx, &pairs.shape, a, b, std::ptr::null_mut());
+    }
+
+    /// Product `batch` of the batch.
+    fn run_one<T: Real + Element>(&self, cx: &Context, batch: usize) {
+        let (m, n, _) = self.axes.size;
+        let (mut rest, mut at) = (batch, (0, 0));
+        for dim in self.axes.batch.iter().rev() {
+            let index = (rest % dim.size) as isize;
+            at = (at.0 + index * dim.a, at.1 + index * dim.b);
+            rest /= dim.size;
+        }
+        let view = |o: &Operand, at: isize, axes: (Axis, Axis)| {
+            View::new(elements::<T>(cx, o), o.view.offset + at, axes.0, axes.1, Space::NONE)
+        };
+        let finish = |tile: Tile<'_, T>| finish(cx, &self.c, self.tiles.as_ref(), tile);
+        let epilogue = epilogue(cx, &self.c, self.tiles.as_ref(), &finish);
+        let (c, rows) = (cx.pointer(self.c.slot).cast(), Axis::plain(m, n as isize));
+        // SAFETY: the buffer of the result, which has that many elements and of which only this reaches these meanwhile.
+        let c = unsafe { Out::from_raw(c, self.c.count(), batch * m * n, rows, n, 1) };
+        let (a, b) = (view(&self.a, at.0, self.axes.a), Rhs::View(view(&self.b, at.1, self.axes.b)));
+        gemm(cx.pool, cx.isa, &Gemm { a, b, c, batch: &[], accumulate: false, epilogue });
+    }
+
+    /// Whether each product of the batch reads only its own stretch of an operand, where one follows the other.
+    fn in_stretches(&self, o: &Operand, (rows, cols): &(Axis, Axis), stride: impl Fn(&BatchDim) -> isize) -> bool {
+        let reach = |axis: &Axis| axis.dims().iter().map(|d| (d.size as isize - 1) * d.stride).sum::<isize>();
+        let forward = |axis: &Axis| axis.dims().iter().all(|d| d.stride >= 0);
+        let mut next = (rows.len() * cols.len()) as isize;
+        let within = forward(rows) && forward(cols) && reach(rows) + reach(cols) < next;
+        let apart = self.axes.batch.iter().rev().all(|dim| {
+            let own = stride(dim) == next;
+            next *= dim.size as isize;
+            own
+        });
+        o.view.offset == 0 && within && apart && next == o.len as isize
     }
 
     /// `c = a · b`, with `b` packed if it is kept so; with a null `c` the epilogue stores the result.
@@ -248,6 +284,39 @@ impl Kernel for Product {
                 None => self.pack_elements::<f32>(cx, slot),
             },
         }
+    }
+
+    fn parts(&self, count: usize) -> Option<Vec<Slot>> {
+        let whole = matches!(self.c.dtype, DType::F32 | DType::F64) && self.packed.is_none() && self.scratch() == 0;
+        if !whole || count != self.batches() || self.axes.size.2 == 0 {
+            return None;
+        }
+        let program = self.tiles.as_ref().map(FusedLoop::program);
+        if program.is_some_and(|program| program.count() != self.c.count() || !program.accums.is_empty()) {
+            return None;
+        }
+        let (a, b) = (&self.a, &self.b);
+        let stretches =
+            (self.in_stretches(a, &self.axes.a, |dim| dim.a), self.in_stretches(b, &self.axes.b, |dim| dim.b));
+        // However often it is read.
+        let own = |&slot: &Slot| {
+            (a.slot != slot || stretches.0)
+                && (b.slot != slot || stretches.1)
+                && program.is_none_or(|program| program.keeps_order(slot))
+        };
+        let all = [self.c.slot, a.slot, b.slot].into_iter();
+        Some(all.chain(program.into_iter().flat_map(Program::in_order)).filter(own).collect())
+    }
+
+    fn run_part(&self, cx: &Context, part: usize, _count: usize) {
+        match self.c.dtype {
+            DType::F64 => self.run_one::<f64>(cx, part),
+            _ => self.run_one::<f32>(cx, part),
+        }
+    }
+
+    fn batches(&self) -> usize {
+        self.axes.batch.iter().map(|b| b.size).product()
     }
 
     fn scratch(&self) -> usize {
