@@ -217,8 +217,18 @@ impl FusedLoop {
     }
 
     fn fill_periodic(&self, cx: &Context, start: usize, n: usize, table: &[*mut u8]) {
+        let period = self.schedule.period.min(n);
         for &l in &self.schedule.periodic {
-            self.fill(cx, l, start, n, table[l]);
+            let (dst, size) = (table[l], self.program.loads[l].dtype.size());
+            self.fill(cx, l, start, period, dst);
+            // The rest repeats it: ever longer copies of what is there, as a period may be a few elements.
+            let mut done = period;
+            while done < n {
+                let more = done.min(n - done);
+                // SAFETY: the register has room for `n` elements, of which `done` are filled, whole periods.
+                unsafe { std::ptr::copy_nonoverlapping(dst, dst.add(done * size), more * size) };
+                done += more;
+            }
         }
     }
 
