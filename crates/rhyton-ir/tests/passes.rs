@@ -197,6 +197,50 @@ fn zeros_around_an_image_go_into_the_convolution() {
 }
 
 #[test]
+fn what_lies_around_an_image_goes_into_windows_that_take_the_largest() {
+    // What the image is no less than, what is around it, how much before and after, and the windows' size.
+    let cases = [
+        (Some(0.0), 0.0, (1, 1), 3, true),
+        (Some(0.0), -0.5, (2, 0), 3, true),
+        (Some(0.0), 0.25, (1, 1), 3, false),
+        (None, 0.0, (1, 1), 3, false),
+        (Some(0.0), 0.0, (2, 1), 2, false),
+        (Some(0.0), 0.0, (-1, 1), 3, false),
+    ];
+    for (least, value, (low, high), size, folds) in cases {
+        let numbers = (0..30).map(|i| (i * 7 % 11) as f32 * 0.25 - 1.5).collect::<Vec<f32>>();
+        let mut graph = Graph::new();
+        let x = graph.parameter(TensorType::new(DType::F32, [5, 6]));
+        let mut b = Builder::new(&mut graph);
+        let image = match least {
+            Some(least) => {
+                let least = b.full_like(x, least);
+                let image = b.binary(BinaryKind::Maximum, x, least);
+                let most = b.full_like(x, 0.75);
+                b.binary(BinaryKind::Minimum, image, most)
+            }
+            None => x,
+        };
+        b.finish().unwrap();
+        let around = graph.push(Constant { value: Array::scalar(value as f32) }, &[]).unwrap();
+        let pad = Pad { low: vec![low, 0], high: vec![high, 0], interior: vec![0, 0] };
+        let padded = graph.push(pad, &[image, around]).unwrap();
+        let windows = ReduceWindow {
+            kind: ReduceKind::Max,
+            window: vec![size, 2],
+            strides: vec![2, 1],
+            padding: vec![(0, 0), (1, 0)],
+            base_dilation: vec![1, 1],
+            window_dilation: vec![1, 1],
+        };
+        let out = graph.push(windows, &[padded]).unwrap();
+        graph.set_outputs(vec![out]);
+        check("padded windows", &graph, &[Array::new([5, 6], numbers)]);
+        assert_eq!(operations(&optimized(&graph)).contains(&"pad"), !folds, "{least:?} {value} {low} {high} {size}");
+    }
+}
+
+#[test]
 fn transposes_go_into_products() {
     let graph = graph_of(TensorType::new(DType::F32, [2, 3]), |b, x| {
         let turned = b.transpose(x, &[1, 0]);

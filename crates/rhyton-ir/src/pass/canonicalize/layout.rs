@@ -2,7 +2,10 @@
 
 use super::{Simplified, View};
 use crate::graph::Value;
-use crate::op::{BroadcastInDim, Convolution, DotGeneral, DynamicSlice, Op, Pad, Reshape, Slice, Transpose};
+use crate::op::{
+    BinaryKind, BroadcastInDim, Convolution, DotGeneral, DynamicSlice, Op, Pad, ReduceKind, ReduceWindow, Reshape,
+    Slice, Transpose,
+};
 use crate::shape::{Dim, Shape, TensorType};
 
 pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]) -> Option<Simplified> {
@@ -55,7 +58,44 @@ pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]
             Op::Pad(pad) => pad_in_convolution(g, op, pad, inputs),
             _ => None,
         },
+        Op::ReduceWindow(op) => match g.op(inputs[0]) {
+            Op::Pad(pad) => pad_in_window(g, op, pad, inputs[0]),
+            _ => None,
+        },
         _ => None,
+    }
+}
+
+/// What lies around an image is the windows' own padding if it is nowhere the largest of a window, as zeros around what a `relu`
+/// gives.
+fn pad_in_window(g: &View, op: &ReduceWindow, pad: &Pad, padded: Value) -> Option<Simplified> {
+    let image = g.operand(padded, 0);
+    let least = g.number(g.operand(padded, 1))?;
+    let plain = pad.interior.iter().all(|&n| n == 0)
+        && [&op.base_dilation, &op.window_dilation].iter().all(|dilation| dilation.iter().all(|&n| n == 1));
+    let padding = op.padding.iter().zip(pad.low.iter().zip(&pad.high));
+    let padding: Vec<(i64, i64)> = padding.map(|(&(low, high), (l, h))| (low + l, high + h)).collect();
+    // Each window has some of the image.
+    let meets = padding.iter().zip(&op.window).zip(g.ty(image).shape.iter()).all(|((&(low, high), &window), dim)| {
+        (0..window as i64).contains(&low) && (0..window as i64).contains(&high) && dim.known().is_some_and(|n| n > 0)
+    });
+    let grows =
+        pad.low.iter().chain(&pad.high).all(|&n| n >= 0) && op.padding.iter().all(|&(low, high)| low >= 0 && high >= 0);
+    if !(op.kind == ReduceKind::Max && plain && grows && meets && is_at_least(g, image, least)) {
+        return None;
+    }
+    Simplified::node(ReduceWindow { padding, ..op.clone() }, &[image])
+}
+
+/// Whether no element is less than `least`.
+fn is_at_least(g: &View, x: Value, least: f64) -> bool {
+    let Op::Binary(op) = g.op(x) else { return false };
+    let sides = [g.operand(x, 0), g.operand(x, 1)];
+    let bound = |v: Value| g.number(v).is_some_and(|n| n >= least);
+    match op.kind {
+        BinaryKind::Maximum => sides.into_iter().any(bound),
+        BinaryKind::Minimum => sides.into_iter().all(|v| bound(v) || is_at_least(g, v, least)),
+        _ => false,
     }
 }
 

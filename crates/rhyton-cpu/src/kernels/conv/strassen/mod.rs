@@ -39,7 +39,7 @@ const PRODUCTS: usize = 7;
 /// Sums of parts of the left operand: two products are of parts as they are.
 const OPERANDS: usize = 5;
 /// Pairs of positions of a task at most.
-const PAIRS: usize = 96;
+const PAIRS: usize = 64;
 /// Columns of the products that are computed before they are added.
 const COLUMNS: usize = 192;
 /// Elements of a line of the cache.
@@ -49,7 +49,7 @@ const SUM_OPERANDS: f64 = 48.0;
 const SUM_RESULTS: f64 = 64.0;
 /// What an element of the kernel costs so, if it comes from memory.
 const LOAD: f64 = 12.0;
-/// Elements of the largest kernels for which it is worth while: their sums take three quarters more memory than they do.
+/// Elements of a kernel from which on it is not worth while: the sums take three quarters more memory than they do.
 const MOST_ELEMENTS: usize = 1 << 20;
 
 /// The left operand of a product.
@@ -104,15 +104,6 @@ impl<T> Default for Task<T> {
     }
 }
 
-/// A right operand before it is packed.
-struct Right<T>(Aligned<T>);
-
-impl<T> Default for Right<T> {
-    fn default() -> Self {
-        Right(Aligned::default())
-    }
-}
-
 impl Strassen {
     /// If the convolution can be computed so, and that is faster.
     pub(super) fn new(g: &ConvGeometry) -> Option<Strassen> {
@@ -134,7 +125,7 @@ impl Strassen {
         let sums = pairs / 2.0 * (k * SUM_OPERANDS + n * SUM_RESULTS);
         let direct = (self.g.batch * self.positions) as f64 * k * n + k * n * LOAD;
         let strassen = pairs * 7.0 / 4.0 * k * n + sums + 7.0 / 4.0 * k * n * LOAD;
-        self.g.in_features * self.g.out_features <= MOST_ELEMENTS && strassen < direct
+        self.g.in_features * self.g.out_features < MOST_ELEMENTS && strassen < direct
     }
 
     /// Pairs of positions of an image; the last may be of one.
@@ -160,24 +151,24 @@ impl Strassen {
         let reach = (2 * k - 1) as isize * s.feature + (2 * n - 1) as isize * s.batch;
         assert!((reach as usize) < rhs.len(), "convolution: the kernel reaches beyond its buffer");
         let cut = Cut::new(T::kernels(isa), k, n, BLOCK_K);
-        scratch::with(|right: &mut Right<T>| {
-            let right = right.0.get(k * n);
-            for (p, (x, y, sign)) in RIGHT.into_iter().enumerate() {
-                let to = Shared(right.as_mut_ptr());
-                pool.run(k, &|i| {
-                    let at = |(row, col): Part| {
-                        let offset = (row * k + i) as isize * s.feature + (col * n) as isize * s.batch;
-                        rhs.as_ptr().wrapping_offset(offset)
-                    };
-                    let y = y.map_or(std::ptr::null(), at);
-                    // SAFETY: the kernel was checked above; each task writes its own row.
-                    unsafe { (sums.kernel)(at(x), y, sign, s.batch, n, to.get().add(i * n)) };
-                });
-                let (rows, cols) = (Axis::plain(k, n as isize), Axis::plain(n, 1));
-                let matrix = View::new(Elements::Native(&*right), 0, rows, cols, Space::NONE);
-                Packed::pack(pool, isa, matrix, (1, 0), &mut memory[p * cut.len()..]);
-            }
-        });
+        // Not kept: kernels are packed once.
+        let mut right = Aligned::<T>::default();
+        let right = right.get(k * n);
+        for (p, (x, y, sign)) in RIGHT.into_iter().enumerate() {
+            let to = Shared(right.as_mut_ptr());
+            pool.run(k, &|i| {
+                let at = |(row, col): Part| {
+                    let offset = (row * k + i) as isize * s.feature + (col * n) as isize * s.batch;
+                    rhs.as_ptr().wrapping_offset(offset)
+                };
+                let y = y.map_or(std::ptr::null(), at);
+                // SAFETY: the kernel was checked above; each task writes its own row.
+                unsafe { (sums.kernel)(at(x), y, sign, s.batch, n, to.get().add(i * n)) };
+            });
+            let (rows, cols) = (Axis::plain(k, n as isize), Axis::plain(n, 1));
+            let matrix = View::new(Elements::Native(&*right), 0, rows, cols, Space::NONE);
+            Packed::pack(pool, isa, matrix, (1, 0), &mut memory[p * cut.len()..]);
+        }
     }
 
     /// Computes the convolution; `packed` is what [`Strassen::pack`] has made of the kernel.
