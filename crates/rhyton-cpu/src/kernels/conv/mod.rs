@@ -11,7 +11,8 @@
 //! positions `l / gcd(s, l)` apart meet the same taps, which are `l / gcd(d, l)` apart.
 //!
 //! Convolutions in which each channel sees only itself have kernels of their own, see `channelwise`; with a convolution of
-//! 1 × 1 windows before them they are one kernel, see `expanded`.
+//! 1 × 1 windows before them they are one kernel, see `expanded`. Windows of 3 × 3 take fewer multiplications by `winograd`,
+//! windows of 1 × 1 by `strassen` if the kernel stays the same. Which it is, sizes and strides tell when a plan is made.
 
 pub(crate) mod channelwise;
 pub(crate) mod expanded;

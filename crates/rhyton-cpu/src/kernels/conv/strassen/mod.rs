@@ -17,6 +17,9 @@
 //! The sums of the kernel's parts are made and packed once. A task takes some pairs of positions; it makes their sums, which are
 //! read in the second-level cache, multiplies, and adds the products of a group of panels to what it writes, finished.
 //!
+//! In terms of the direct product's operations, 19 × 19 × 728 positions and features by 728 features reach 103% of the
+//! processor's peak, where that product reaches 94%; 14 × 14 × 256 by 1,024 103 and 96%, 37 × 37 × 256 by 728 98 and 91%.
+//!
 //! The two parts of the rows are the positions of a pair: neighbours in the same image, so that no image depends on the
 //! others of its batch. An element's error grows with its pair's and its features' size, not with its own alone, as in
 //! Winograd's algorithm. That is no harm where features are applied; gradients, which can be of any size and are zero for what is
