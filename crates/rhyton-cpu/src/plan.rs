@@ -158,9 +158,10 @@ pub(crate) trait Kernel: Send + Sync {
     /// Makes what it keeps, before the first of these runs.
     fn prepare(&self, _cx: &Context) {}
 
-    /// If its work divides into `count` equal parts, which can be done in any order and on any threads: the buffers of which a part
-    /// touches only as many equal stretches, its own. What it writes is among them.
-    fn parts(&self, _count: usize) -> Option<Vec<Slot>> {
+    /// If its work divides into `count` equal parts, which can be done in any order and on any threads: the buffers of which each part
+    /// touches only its own of `count` equal stretches, and the bytes of all stretches together, from the start of the buffer; a
+    /// buffer that is read in several ways has an entry for each. What it writes is among them.
+    fn parts(&self, _count: usize) -> Option<Vec<(Slot, usize)>> {
         None
     }
 

@@ -70,6 +70,44 @@ fn attention_in_one_pass_over_its_heads_is_that_of_each_head() {
 }
 
 #[test]
+fn a_part_of_what_a_pass_makes_is_read_after_it() {
+    // Element by element from the start, but half of them: its parts are not those of the whole.
+    let mut graph = Graph::new();
+    let ty = TensorType::new(DType::F32, [32, LENGTH, LENGTH]);
+    let (x, y) = (graph.parameter(ty.clone()), graph.parameter(ty));
+    let mut b = Builder::new(&mut graph);
+    let dims = |lhs: usize| DotGeneral {
+        lhs_batch: vec![0],
+        rhs_batch: vec![0],
+        lhs_contract: vec![lhs],
+        rhs_contract: vec![1],
+    };
+    let product = b.dot_general(dims(2), x, y);
+    let p = support::softmax(&mut b, product);
+    let half = b.slice_axis(p, 0, 0, 16);
+    let half = b.mul(half, half);
+    let of_half = b.sum(half, &[2]);
+    let shape = b.shape(half);
+    let of_half = b.restore(of_half, &shape, &[2]);
+    let half = b.sub(half, of_half);
+    let y_half = b.slice_axis(y, 0, 0, 16);
+    let first = b.dot_general(dims(2), half, y_half);
+    let second = b.dot_general(dims(1), p, y);
+    b.finish().unwrap();
+    graph.set_outputs(vec![first, second]);
+    let inputs: Vec<Array> = (0..2).map(|i| support::noise(&[32, LENGTH, LENGTH], i)).collect();
+    let (out, plan) = run(&graph, 3, &inputs);
+    let chain = plan.split("in 32 parts: ").nth(1).expect("the products and the softmax are a pass");
+    let links = chain.lines().filter(|line| line.starts_with("  and ")).collect::<Vec<_>>();
+    assert!(links.iter().all(|link| !link.contains("[1600, 100]")), "{links:?}");
+    graph.set_outputs(vec![first, second, product, p, half]);
+    let (expected, _) = run(&graph, 1, &inputs);
+    for (out, expected) in out.iter().zip(&expected) {
+        assert_eq!(out.to_f64_vec(), expected.to_f64_vec());
+    }
+}
+
+#[test]
 fn what_others_read_of_a_pass_is_kept() {
     // The probabilities are a result too, and what was multiplied is read again.
     let mut graph = Graph::new();

@@ -517,7 +517,7 @@ impl Kernel for FusedLoop {
         self.partials * self.accumulator_bytes() + self.tasks * self.registers_bytes()
     }
 
-    fn parts(&self, count: usize) -> Option<Vec<Slot>> {
+    fn parts(&self, count: usize) -> Option<Vec<(Slot, usize)>> {
         let p = &self.program;
         let len = p.count() / count;
         let divides = p.count().is_multiple_of(count) && len.is_multiple_of(p.row);

@@ -184,13 +184,18 @@ impl Program {
             && (0..self.dims.len()).all(|a| self.dims[a] == 1 || load.strides[a] == dense[a])
     }
 
-    /// The buffers that it reads and writes element by element in the order of its indices, at whatever level.
-    pub fn in_order(&self) -> impl Iterator<Item = Slot> {
-        let read = self.loads.iter().filter_map(|load| match load.source {
-            Source::Memory(slot) => Some(slot),
+    /// The buffers that it reads and writes element by element in the order of its indices, at whatever level, and how many bytes
+    /// of each, from its start.
+    pub fn in_order(&self) -> impl Iterator<Item = (Slot, usize)> {
+        let bytes = |level: Level, dtype: DType| {
+            dtype.size() * if level == Level::Full { self.count() } else { self.count() / self.row }
+        };
+        let read = self.loads.iter().filter_map(move |load| match load.source {
+            Source::Memory(slot) => Some((slot, bytes(load.level, load.dtype))),
             Source::Count => None,
         });
-        read.chain(self.stores.iter().map(|store| store.slot)).filter(|&slot| self.keeps_order(slot))
+        let written = self.stores.iter().map(move |store| (store.slot, bytes(store.level, store.dtype)));
+        read.chain(written).filter(|&(slot, _)| self.keeps_order(slot))
     }
 
     /// Whether it reads no element of a buffer but in that order.

@@ -286,7 +286,7 @@ impl Kernel for Product {
         }
     }
 
-    fn parts(&self, count: usize) -> Option<Vec<Slot>> {
+    fn parts(&self, count: usize) -> Option<Vec<(Slot, usize)>> {
         let whole = matches!(self.c.dtype, DType::F32 | DType::F64) && self.packed.is_none() && self.scratch() == 0;
         if !whole || count != self.batches() || self.axes.size.2 == 0 {
             return None;
@@ -299,12 +299,12 @@ impl Kernel for Product {
         let stretches =
             (self.in_stretches(a, &self.axes.a, |dim| dim.a), self.in_stretches(b, &self.axes.b, |dim| dim.b));
         // However often it is read.
-        let own = |&slot: &Slot| {
+        let own = |&(slot, _): &(Slot, usize)| {
             (a.slot != slot || stretches.0)
                 && (b.slot != slot || stretches.1)
                 && program.is_none_or(|program| program.keeps_order(slot))
         };
-        let all = [self.c.slot, a.slot, b.slot].into_iter();
+        let all = [(self.c.slot, self.c.bytes()), (a.slot, a.bytes()), (b.slot, b.bytes())].into_iter();
         Some(all.chain(program.into_iter().flat_map(Program::in_order)).filter(own).collect())
     }
 

@@ -87,16 +87,18 @@ fn pad_in_window(g: &View, op: &ReduceWindow, pad: &Pad, padded: Value) -> Optio
     Simplified::node(ReduceWindow { padding, ..op.clone() }, &[image])
 }
 
-/// Whether no element is less than `least`.
-fn is_at_least(g: &View, x: Value, least: f64) -> bool {
-    let Op::Binary(op) = g.op(x) else { return false };
-    let sides = [g.operand(x, 0), g.operand(x, 1)];
-    let bound = |v: Value| g.number(v).is_some_and(|n| n >= least);
-    match op.kind {
-        BinaryKind::Maximum => sides.into_iter().any(bound),
-        BinaryKind::Minimum => sides.into_iter().all(|v| bound(v) || is_at_least(g, v, least)),
-        _ => false,
+/// Whether no element is less than `least`: of what is limited below, and perhaps above.
+fn is_at_least(g: &View, mut x: Value, least: f64) -> bool {
+    while let Op::Binary(op) = g.op(x) {
+        let sides = [g.operand(x, 0), g.operand(x, 1)];
+        let bound = sides.iter().position(|&v| g.number(v).is_some_and(|n| n >= least));
+        match (op.kind, bound) {
+            (BinaryKind::Maximum, Some(_)) => return true,
+            (BinaryKind::Minimum, Some(bound)) => x = sides[1 - bound],
+            _ => return false,
+        }
     }
+    false
 }
 
 /// Zeros around an image are the convolution's own padding: then nothing is copied.
