@@ -18,7 +18,7 @@
 //! read in the second-level cache, multiplies, and adds the products of a group of panels to what it writes, finished.
 //!
 //! In terms of the direct product's operations, 19 × 19 × 728 positions and features by 728 features reach 103% of the
-//! processor's peak, where that product reaches 94%; 14 × 14 × 256 by 1,024 103 and 96%, 37 × 37 × 256 by 728 98 and 91%.
+//! processor's peak (measured with 96 pairs a task), where that product reaches 94%; 14 × 14 × 256 by 1,024 103 and 96%, 37 × 37 × 256 by 728 98 and 91%.
 //!
 //! The two parts of the rows are the positions of a pair: neighbours in the same image, so that no image depends on the
 //! others of its batch. An element's error grows with its pair's and its features' size, not with its own alone, as in
@@ -30,9 +30,10 @@ mod sums;
 pub(crate) use sums::{Sums, f32_sums};
 
 use super::ConvGeometry;
+use super::winograd::{fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::gemm::{
-    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -269,19 +270,18 @@ impl Strassen {
         let rows = s.rows.len();
         // Rows are padded, so that they do not compete for the same lines of the cache.
         let k_step = k.next_multiple_of(LINE) + LINE;
-        let sum_step = odd_lines(rows * k_step);
+        let sum_step = point_step(rows * k_step);
         let operands = s.sums.get(OPERANDS * sum_step).as_mut_ptr();
         for (row, pair) in s.rows.iter().enumerate() {
             if let Some(next) = s.rows.get(row + 1) {
-                next.iter()
-                    .for_each(|row| (0..g.in_features).step_by(LINE).for_each(|i| prefetch(row.wrapping_add(i))));
+                fetch(next, g.in_features);
             }
             // SAFETY: `check` found the rows in the buffer; the sums have room for whole vectors.
             unsafe { (sums.operands)(*pair, k, operands.add(row * k_step), sum_step) };
         }
         let cut = &kernel.cut;
         let c_step = COLUMNS.max(cut.panel) + LINE;
-        let product_step = odd_lines((rows + MAX_ROWS) * c_step);
+        let product_step = point_step((rows + MAX_ROWS) * c_step);
         let products = s.products.get(PRODUCTS * product_step).as_mut_ptr();
         let group = (COLUMNS / cut.panel).max(1);
         for first in (0..cut.panels()).step_by(group) {
@@ -332,11 +332,6 @@ impl Strassen {
             && (g.batch == 1 || s.batch >= self.positions as isize * s.spatial[2]);
         assert!(dense, "convolution: elements of the result overlap");
     }
-}
-
-/// At least `len`, an odd number of lines: what is that far from each other lies in different sets of the cache.
-fn odd_lines(len: usize) -> usize {
-    (len.div_ceil(LINE) | 1) * LINE
 }
 
 /// Product `p` of `rows` rows of A by some panels, of a block of K: it is written to rows of `c`, to which later blocks are

@@ -39,9 +39,9 @@ const TRANSFORM: f64 = 8.0;
 /// Elements of a line of the cache.
 const LINE: usize = 16;
 
-/// Elements between the points of transformed tiles that take `len` each: an odd number of lines, so that the points of a
-/// tile, which are written together, lie in different sets of the cache.
-fn point_step(len: usize) -> usize {
+/// Elements between the points of transformed tiles, or the sums of rows, that take `len` each: an odd number of lines, so that those
+/// of a tile, which are written together, lie in different sets of the cache.
+pub(super) fn point_step(len: usize) -> usize {
     (len.div_ceil(LINE) | 1) * LINE
 }
 
@@ -94,7 +94,7 @@ impl Positions {
 }
 
 /// Has `features` from each of these pointers fetched from memory.
-fn fetch<T>(positions: &[*const T], features: usize) {
+pub(super) fn fetch<T>(positions: &[*const T], features: usize) {
     for position in positions {
         (0..features).step_by(LINE).for_each(|i| prefetch(position.wrapping_add(i)));
     }
