@@ -245,6 +245,36 @@ impl Cluster {
             && self.ends.iter().all(|e| fits(&e.value, Level::Full))
     }
 
+    /// Drops the expressions and reductions that no tensor for which `read` holds is computed from.
+    pub fn keep(&mut self, read: &dyn Fn(usize) -> bool) {
+        self.ends.retain(|end| read(end.tensor));
+        let mut needed: Vec<bool> = self.exprs.iter().map(|e| e.tensor.is_some_and(read)).collect();
+        for end in &self.ends {
+            if let Arg::Expr(e) = end.value {
+                needed[e] = true;
+            }
+        }
+        for (i, expr) in self.exprs.iter().enumerate().rev() {
+            if needed[i] {
+                for arg in &expr.args {
+                    if let Arg::Expr(e) = *arg {
+                        needed[e] = true;
+                    }
+                }
+            }
+        }
+        let before = |e: usize| needed[..e].iter().filter(|&&n| n).count();
+        let numbers: Vec<usize> = (0..needed.len()).map(before).collect();
+        let mut kept = needed.iter();
+        self.exprs.retain(|_| kept.next() == Some(&true));
+        let args = self.exprs.iter_mut().flat_map(|e| &mut e.args).chain(self.ends.iter_mut().map(|e| &mut e.value));
+        for arg in args {
+            if let Arg::Expr(e) = arg {
+                *e = numbers[*e];
+            }
+        }
+    }
+
     /// The program; `slot` gives the buffer of a tensor, `None` if it need not be stored.
     pub fn program(&self, slot: &dyn Fn(usize) -> Option<Slot>) -> Program {
         let mut p = Program {

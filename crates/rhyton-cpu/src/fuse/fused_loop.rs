@@ -9,7 +9,7 @@ use super::block;
 use super::program::{Accum, Func, Instr, Level, Program, Source};
 use super::schedule::{Action, Home, MOST_VALUES, STACK, Schedule};
 use super::tail::Tail;
-use crate::kernels::gemm::Finish;
+use crate::kernels::gemm::{Finish, prefetch};
 use crate::plan::{Context, Cost, Kernel, Slot, aligned};
 
 /// A task has at least this much work, in elements of simple instructions: some 5 µs, against 0.5 µs to hand it out.
@@ -30,6 +30,8 @@ pub(crate) struct FusedLoop {
     /// Whether accumulations of different tasks touch different elements.
     disjoint: bool,
     scratch: Slot,
+    /// Whether what it reads and writes is likely not in a cache near.
+    far: bool,
     /// Most indices a block.
     most: usize,
     /// A shorter way for tiles, if the program is of the form.
@@ -38,6 +40,15 @@ pub(crate) struct FusedLoop {
 
 /// Most indices a block when working on a tile: tiles are some hundreds of elements wide.
 const TILE_BLOCK: usize = 1024;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Most streams of memory that are fetched ahead.
+const MOST_STREAMS: usize = 8;
+
+/// Elements from which operands are taken to come from memory, as those of smaller loops are in cache.
+const FAR: usize = 1 << 17;
 
 #[repr(align(64))]
 struct Registers(MaybeUninit<[u8; STACK]>);
@@ -75,6 +86,7 @@ impl FusedLoop {
             partials,
             disjoint: disjoint || tasks <= 1,
             scratch: 0,
+            far: count >= FAR,
             most,
             tail: None,
         }
@@ -210,7 +222,8 @@ impl FusedLoop {
                 if !aligned_runs {
                     self.fill_periodic(cx, from + done, n, table);
                 }
-                self.run_block(cx, task, from + done, n, table);
+                let next = if runs == 1 { block.min(width - done - n) } else { 0 };
+                self.run_block(cx, task, from + done, (n, next), table);
                 done += n;
             }
         }
@@ -276,8 +289,10 @@ impl FusedLoop {
         axes
     }
 
-    fn run_block(&self, cx: &Context, task: usize, start: usize, n: usize, table: &mut [*mut u8]) {
+    /// Works on `n` indices from `start`, after which `next` more will follow.
+    fn run_block(&self, cx: &Context, task: usize, start: usize, (n, next): (usize, usize), table: &mut [*mut u8]) {
         let p = &self.program;
+        let mut ahead = Ahead { streams: [(std::ptr::null(), 0); MOST_STREAMS], count: 0 };
         let first = p.loads.len() + p.splats.len();
         let (row_start, rows) = (start / p.row, n.div_ceil(p.row));
         let at = |level: Level| if level == Level::Full { (start, n) } else { (row_start, rows) };
@@ -290,15 +305,23 @@ impl FusedLoop {
                     let place = load.offset + at(load.level).0 as isize;
                     // SAFETY: the load's view lies within its buffer.
                     table[v] = unsafe { cx.pointer(slot).offset(place * load.dtype.size() as isize) };
+                    if self.far && load.level == Level::Full {
+                        ahead.add(table[v], n * load.dtype.size(), next * load.dtype.size());
+                    }
                 }
                 Home::Target(s) => {
                     let store = &p.stores[s];
                     // SAFETY: the store is a dense array of its level.
                     table[v] = unsafe { cx.pointer(store.slot).add(at(store.level).0 * store.dtype.size()) };
+                    if self.far && store.level == Level::Full {
+                        ahead.add(table[v], n * store.dtype.size(), next * store.dtype.size());
+                    }
                 }
             }
         }
-        for action in &self.schedule.actions {
+        let steps = self.schedule.actions.len();
+        for (step, action) in self.schedule.actions.iter().enumerate() {
+            ahead.fetch(step, steps);
             match *action {
                 Action::Fill(l) => self.fill(cx, l, start, n, table[l]),
                 Action::Execute(i) => {
@@ -321,6 +344,33 @@ impl FusedLoop {
                     let acc = self.accumulator(cx, a, task);
                     accumulate_block(cx, accum, &p.dims, acc, table[accum.value], start, n);
                 }
+            }
+        }
+    }
+}
+
+/// Memory that the next block reads or writes. It is fetched a part at a time while this block is worked on: memory would
+/// else have nothing to do while its elements pass from instruction to instruction in the first-level cache.
+struct Ahead {
+    streams: [(*const u8, usize); MOST_STREAMS],
+    count: usize,
+}
+
+impl Ahead {
+    /// Notes what comes `after` bytes behind `block`: `bytes` of them.
+    fn add(&mut self, block: *const u8, after: usize, bytes: usize) {
+        if self.count < MOST_STREAMS && bytes > 0 {
+            self.streams[self.count] = (block.wrapping_add(after), bytes);
+            self.count += 1;
+        }
+    }
+
+    /// Fetches part `step` of `steps`.
+    fn fetch(&self, step: usize, steps: usize) {
+        for &(start, bytes) in &self.streams[..self.count] {
+            let lines = bytes.div_ceil(LINE);
+            for line in lines * step / steps..lines * (step + 1) / steps {
+                prefetch(start.wrapping_add(line * LINE));
             }
         }
     }

@@ -43,14 +43,22 @@ impl Lowering {
         Order { outputs, units }
     }
 
-    /// The units without loops of which nothing is read any more, as what they made is computed again elsewhere.
-    fn needed(&self, mut order: Vec<usize>, outputs: &[usize]) -> Vec<usize> {
+    /// The units without loops of which nothing is read any more, as what they made is computed again elsewhere; the others
+    /// lose the expressions of which that is true.
+    fn needed(&mut self, mut order: Vec<usize>, outputs: &[usize]) -> Vec<usize> {
         let mut read: BTreeSet<usize> = outputs.iter().copied().collect();
         order.reverse();
         order.retain(|&u| {
-            let needed = match &self.units.units[u].body {
-                Body::Fused(cluster) => cluster.tensors().any(|t| read.contains(&t)),
-                Body::Call(_) | Body::Contract(..) | Body::Merged(_) => true,
+            let needed = match &mut self.units.units[u].body {
+                Body::Fused(cluster) => {
+                    cluster.keep(&|t| read.contains(&t));
+                    cluster.tensors().next().is_some()
+                }
+                Body::Contract(_, cluster) => {
+                    cluster.keep(&|t| read.contains(&t));
+                    true
+                }
+                Body::Call(_) | Body::Merged(_) => true,
             };
             if needed {
                 read.extend(self.units.reads(u));

@@ -2,7 +2,7 @@
 //!
 //! A loop that hands a large tensor to a later loop writes it to memory and reads it back. Where the tensor is a little
 //! arithmetic on tensors that are in memory anyway, the later loop reads those and repeats the arithmetic: batch
-//! normalisation's gradient, for example, sums `dy` and `dy · x`, of which the product need not be kept.
+//! normalisation's gradient, for example, sums `dy` and `dy · x`, of which the product need not be kept, nor `x - mean`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,9 @@ const LEAST: usize = 1 << 14;
 
 /// Most operations that are repeated for a tensor.
 const MOST_EXPRS: usize = 4;
+
+/// What writing a tensor takes, in terms of reading one: memory is read before it is written.
+const WRITE: usize = 2;
 
 impl Lowering {
     /// Lets clusters compute tensors of other clusters again where that saves memory traffic. `outputs` stay.
@@ -58,36 +61,47 @@ impl Units {
         let Some((cluster, tile)) = self.cluster(maker) else { return };
         let Some(last) = cluster.exprs.iter().position(|e| e.tensor == Some(tensor)) else { return };
         let stored = |t: usize| readers.get(&t).is_some_and(|units| units.iter().any(|&u| u != maker));
-        let mut recipe = Recipe { exprs: Vec::new(), leaves: Vec::new() };
+        let mut recipe = Recipe { exprs: Vec::new(), leaves: Vec::new(), short: Vec::new() };
         if recipe.add(cluster, tile, last, true, &stored).is_none() {
             return;
         }
+        let Some(units) = readers.get(&tensor) else { return };
         let fits = |&reader: &usize| {
             self.cluster(reader).is_some_and(|(cluster, tile)| {
-                let reads = cluster.reads();
-                let new = recipe.leaves.iter().filter(|leaf| !reads.contains(leaf)).count();
-                let own = tile.is_some_and(|tile| recipe.leaves.contains(&tile));
-                new <= 1
-                    && !own
+                !tile.is_some_and(|tile| recipe.leaves.contains(&tile))
                     && reads_elements(cluster, tensor, self.tensors[tensor].count())
+                    && recipe.over(&cluster.dims).is_some()
                     && cluster.exprs.len() + recipe.exprs.len() <= MOST_VALUES / 4
             })
         };
-        if !readers.get(&tensor).is_some_and(|units| units.iter().all(fits)) {
+        if !units.iter().all(fits) || !self.pays(&recipe, units, readers) {
             return;
         }
         let units = readers.remove(&tensor).unwrap_or_default();
-        for leaf in &recipe.leaves {
-            let known = readers.entry(*leaf).or_default();
+        for read in recipe.leaves.iter().chain(&recipe.short) {
+            let known = readers.entry(*read).or_default();
             known.extend(units.iter().filter(|unit| !known.contains(unit)).copied().collect::<Vec<_>>());
         }
         for reader in units {
-            let makers: Vec<usize> = recipe.leaves.iter().filter_map(|&leaf| self.maker(leaf)).collect();
+            let read = recipe.leaves.iter().chain(&recipe.short);
+            let makers: Vec<usize> = read.filter_map(|&tensor| self.maker(tensor)).collect();
             self.units[reader].before.extend(makers);
             if let Body::Fused(cluster) | Body::Contract(_, cluster) = &mut self.units[reader].body {
                 recipe.prepend(cluster, tensor);
             }
         }
+    }
+
+    /// Whether reading the leaves of `recipe` in `units` is less than writing the tensor and reading it there, and takes no more
+    /// memory.
+    fn pays(&self, recipe: &Recipe, units: &[usize], readers: &BTreeMap<usize, Vec<usize>>) -> bool {
+        let read = |&unit: &usize| {
+            let known = self.reads(unit);
+            recipe.leaves.iter().filter(|leaf| !known.contains(leaf)).count()
+        };
+        let last = |units: &[usize]| units.iter().map(|&u| self.units[self.find(u)].span.1).max();
+        let longer = |leaf: &&usize| readers.get(leaf).is_none_or(|others| last(others) < last(units));
+        units.iter().map(read).sum::<usize>() < units.len() + WRITE && recipe.leaves.iter().filter(longer).count() <= 1
     }
 }
 
@@ -103,9 +117,12 @@ fn reads_elements(cluster: &Cluster, tensor: usize, count: usize) -> bool {
 
 /// How a tensor is computed from others, element by element.
 struct Recipe {
-    /// In order; operands are numbers and leaves, or earlier of these.
+    /// In order; operands are numbers, leaves, short tensors, or earlier of these.
     exprs: Vec<Expr>,
+    /// The tensors as long as the result that it reads.
     leaves: Vec<usize>,
+    /// The tensors that are repeated along its axes, as the mean of each channel is.
+    short: Vec<usize>,
 }
 
 impl Recipe {
@@ -131,14 +148,16 @@ impl Recipe {
             args.push(match arg {
                 Arg::Expr(other) => self.add(cluster, tile, *other, false, stored)?,
                 Arg::Splat(..) => arg.clone(),
-                Arg::Load(view, _) => {
-                    let whole = view.is_dense() && view.count() == cluster.count();
-                    if !whole || (tile == Some(view.tensor) && !stored(view.tensor)) {
-                        return None;
-                    }
+                Arg::Load(view, _) if tile == Some(view.tensor) && !stored(view.tensor) => return None,
+                Arg::Load(view, _) if view.is_dense() && view.count() == cluster.count() => {
                     self.leaf(view.tensor);
                     arg.clone()
                 }
+                Arg::Load(view, _) if view.is_repeated() => {
+                    self.short.push(view.tensor);
+                    arg.clone()
+                }
+                Arg::Load(..) => return None,
                 Arg::Count(..) => return None,
             });
         }
@@ -152,6 +171,17 @@ impl Recipe {
         }
     }
 
+    /// Its expressions over the index space of `dims`, if strides can say so.
+    fn over(&self, dims: &[usize]) -> Option<Vec<Expr>> {
+        let mut exprs = self.exprs.clone();
+        for arg in exprs.iter_mut().flat_map(|e| &mut e.args) {
+            if let Arg::Load(view, _) = arg {
+                *view = view.reshape(dims)?;
+            }
+        }
+        Some(exprs)
+    }
+
     /// Puts the recipe before the expressions of `cluster`, whose loads of `tensor` become its result.
     fn prepend(&self, cluster: &mut Cluster, tensor: usize) {
         let shift = self.exprs.len();
@@ -163,12 +193,7 @@ impl Recipe {
         };
         cluster.exprs.iter_mut().flat_map(|e| &mut e.args).for_each(change);
         cluster.ends.iter_mut().map(|e| &mut e.value).for_each(change);
-        let mut exprs = self.exprs.clone();
-        for arg in exprs.iter_mut().flat_map(|e| &mut e.args) {
-            if let Arg::Load(view, _) = arg {
-                *view = View::dense(view.tensor, &cluster.dims);
-            }
-        }
+        let exprs = self.over(&cluster.dims).expect("it was found to fit");
         cluster.exprs.splice(0..0, exprs);
     }
 }

@@ -58,6 +58,12 @@ impl View {
         self.dims.iter().zip(&self.strides).all(|(&d, &s)| d == 1 || s == 0)
     }
 
+    /// Whether it shows far fewer elements than it has indices.
+    pub fn is_repeated(&self) -> bool {
+        let differ = self.dims.iter().zip(&self.strides).filter(|&(_, &s)| s != 0).map(|(&d, _)| d);
+        differ.product::<usize>() * 8 <= self.count()
+    }
+
     /// The same elements in row-major order under other sizes, if strides can say so.
     pub fn reshape(&self, dims: &[usize]) -> Option<View> {
         let strides = reshape_strides(&self.dims, &self.strides, dims)?;

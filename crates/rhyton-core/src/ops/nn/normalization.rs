@@ -37,8 +37,12 @@ fn compute_moments(op: &Moments, x: Tensor) -> [Tensor; 2] {
     let dtype = x.dtype();
     let wide = if dtype.is_float() && dtype.size() == 2 { x.cast(DType::F32) } else { x };
     let mean = ops::mean(&wide, op.axes.clone(), true);
-    let variance = ops::mean(&ops::square(&(&wide - &mean)), op.axes.clone(), op.keepdims);
-    let mean = if op.keepdims { mean } else { ops::mean(&wide, op.axes.clone(), false) };
+    // Around a number: what the variance's gradient owes to the mean is 0, and summing that up would take another pass over
+    // `x`. What is subtracted is 0 as well, but its second derivative is what the mean owes.
+    let fixed = ops::stop_gradient(&mean);
+    let variance = ops::mean(&ops::square(&(&wide - &fixed)), op.axes.clone(), true) - ops::square(&(&mean - fixed));
+    let kept = |t: Tensor| if op.keepdims { t } else { ops::squeeze(&t, op.axes.clone()) };
+    let (mean, variance) = (kept(mean), kept(variance));
     if wide.dtype() == dtype {
         return [mean, variance];
     }
