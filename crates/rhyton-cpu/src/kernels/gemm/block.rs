@@ -1,7 +1,7 @@
 //! What a task does: a block of C, over blocks of K and panels of B, by groups of rows that a micro-kernel takes.
 
 use super::driver::{Plan, ReadA, ReadB};
-use super::micro::{Finishing, MAX_ROWS, MAX_TILE, Micro, MicroFn};
+use super::micro::{Finishing, MAX_ROWS, MAX_TILE, Micro, MicroFn, ahead};
 use super::pack::along;
 use super::packed::{offset_of, pack_panel};
 use super::view::{Elements, Pos, Run, View};
@@ -110,10 +110,13 @@ impl<T: Real> Plan<'_, '_, T> {
                     width = self.cut.width(panel);
                     self.point(s, origin, (m0, m1), width, k);
                 }
+                let follows = if panel + 1 < p1 { (panel + 1, block) } else { (p0, block + 1) };
                 // SAFETY: passed on; pointers and lengths are those that `point` collected for this block of K.
                 unsafe {
                     let (b, b_step) = self.panel(s, b, batch, panel, block, k);
-                    self.column(s, (b, b_step), a_step, panel, width, col_stride, add, complete);
+                    let next =
+                        if follows.1 < k1 { self.kept_panel(b, (panel, block), follows) } else { std::ptr::null() };
+                    self.column(s, (b, b_step, next), a_step, panel, width, col_stride, add, complete);
                 }
             }
         }
@@ -285,6 +288,18 @@ impl<T: Real> Plan<'_, '_, T> {
         (buffer, width)
     }
 
+    /// Where the panel and block of K `to` of a B lies that was packed as a whole, of which those of `from` lie at `b`; null if it
+    /// was not.
+    fn kept_panel(&self, b: *const T, from: (usize, usize), to: (usize, usize)) -> *const T {
+        match self.read_b {
+            ReadB::InPlace(_) | ReadB::Local => std::ptr::null(),
+            ReadB::Packed => {
+                let offset = |(panel, block): (usize, usize)| self.cut.offset(block, panel) as isize;
+                b.wrapping_offset(offset(to) - offset(from))
+            }
+        }
+    }
+
     /// Which of B's packed batches a batch uses.
     fn index_b(&self, mut batch: usize) -> usize {
         let (mut index, mut scale) = (0, 1);
@@ -301,12 +316,12 @@ impl<T: Real> Plan<'_, '_, T> {
     /// Runs the micro-kernels of all groups of rows on one panel.
     ///
     /// # Safety
-    /// As [`Plan::block`]; `b` is the panel's part for the block of K that the pointers of `s` are for.
+    /// As [`Plan::block`]; `b` is the panel's part for the block of K that the pointers of `s` are for. `next` is what follows.
     #[expect(clippy::too_many_arguments, reason = "the operands of the micro-kernel")]
     unsafe fn column(
         &self,
         s: &Scratch<T>,
-        (b, b_step): (*const T, usize),
+        (b, b_step, next): (*const T, usize, *const T),
         a_step: usize,
         panel: usize,
         width: usize,
@@ -326,7 +341,7 @@ impl<T: Real> Plan<'_, '_, T> {
         let onto = accumulate && self.cut.blocks() == 1 && self.finish.is_some_and(|finish| finish.onto);
         let finish = finish.map(|finish| if onto { Finishing { plus: finish.c, ..finish } } else { finish });
         let accumulate = accumulate && !onto;
-        for group in &s.groups {
+        for (number, group) in s.groups.iter().enumerate() {
             let lens = if group.coarse { &s.coarse } else { &s.fine };
             let mut micro = Micro {
                 rows: s.pointers[group.pointers..].as_ptr(),
@@ -341,6 +356,7 @@ impl<T: Real> Plan<'_, '_, T> {
                 height: group.rows,
                 last: cols - (width - lanes),
                 finish,
+                ahead: ahead(b, next, width, number),
             };
             if col_stride == 1 {
                 // SAFETY: the instruction set was checked; `point` made `height` pointers a run, each to `len` elements

@@ -14,6 +14,7 @@ use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64, Avx512Pairs};
 use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, PlainPairs, Simd};
 use super::Pair;
+use super::pack::prefetch;
 use crate::isa::Isa;
 
 /// The most elements of a tile: enough for every kernel below.
@@ -47,6 +48,25 @@ pub(crate) struct Micro<T> {
     pub(crate) last: usize,
     /// What is done to the elements before they are written.
     pub(crate) finish: Option<Finishing<T>>,
+    /// Bytes from a row of B to two lines of the cache that are fetched meanwhile, see [`ahead`]; 0 for none.
+    pub(crate) ahead: isize,
+}
+
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+/// Lines that a micro-kernel fetches for each row of B. They come while it multiplies; to ask for many at once would make it
+/// wait.
+const LINES: usize = 2;
+
+/// What [`Micro::ahead`] is for the `group`-th rows of A that are multiplied by a panel at `b` of `width` columns, so that the
+/// panel at `next`, if not null, is in a cache near when it is its turn. Kernels that stay the same come from memory in every run
+/// of a model: without this the processor waits for them at first, and memory has nothing to do then.
+pub(crate) fn ahead<T>(b: *const T, next: *const T, width: usize, group: usize) -> isize {
+    let from = group * LINES * LINE;
+    if next.is_null() || from >= width * size_of::<T>() {
+        return 0;
+    }
+    (next as isize).wrapping_sub(b as isize).wrapping_add(from as isize)
 }
 
 /// [`Finish`](super::Finish) for a row of vectors.
@@ -171,6 +191,9 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
                     for v in 0..NV {
                         acc[r][v] = S::mul_add(a, bv[v], acc[r][v]);
                     }
+                }
+                for line in 0..LINES {
+                    prefetch(b.wrapping_byte_offset(m.ahead).wrapping_byte_add(line * LINE));
                 }
                 b = b.wrapping_add(m.b_step);
                 k += m.a_step;

@@ -22,6 +22,7 @@ mod micro;
 mod pack;
 mod packed;
 mod pairs;
+mod panels;
 mod split;
 mod view;
 
@@ -36,6 +37,7 @@ pub(crate) use pack::prefetch;
 pub(crate) use packed::{Cut, Shared};
 pub use packed::{Packed, PackedB};
 pub use pairs::{Pair, interleave};
+pub(crate) use panels::{Panel, multiply_panel};
 pub use view::{Axis, Dim, Elements, MAX_DIMS, Space, View};
 
 use crate::isa::Isa;

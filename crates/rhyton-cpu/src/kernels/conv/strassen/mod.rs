@@ -33,7 +33,8 @@ use super::ConvGeometry;
 use super::winograd::{fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::gemm::{
-    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Packed, Panel, Real, Shared, Space, Tile, View,
+    multiply_panel,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -351,35 +352,21 @@ unsafe fn multiply<T: Real>(
 ) {
     let cut = &kernel.cut;
     let (k0, k1) = cut.range(block);
-    let len = k1 - k0;
+    let at = |p: usize, block: usize, panel: usize| {
+        kernel.data.as_ptr().wrapping_add(p * cut.len() + cut.offset(block, panel))
+    };
     for panel in panels.clone() {
-        let width = cut.width(panel);
-        let b = kernel.data[p * cut.len() + cut.offset(block, panel)..].as_ptr();
-        let kernels = T::kernels(isa).of_width(width);
-        let tallest = kernels[kernels.len() - 1].0;
-        for row in (0..rows).step_by(tallest) {
-            let height = tallest.min(rows - row);
-            let &(height_of_kernel, micro) =
-                kernels.iter().find(|(most, _)| *most >= height).expect("`height` is at most the tallest");
-            let a_rows: [*const T; MAX_ROWS] = std::array::from_fn(|i| a(row + i.min(height - 1)).wrapping_add(k0));
-            let c_rows: [*mut T; MAX_ROWS] = std::array::from_fn(|i| c.wrapping_add((row + i) * c_step));
-            // SAFETY: the caller's promise; B is padded to `width`.
-            unsafe {
-                micro(&Micro {
-                    rows: a_rows.as_ptr(),
-                    lens: &raw const len,
-                    runs: 1,
-                    a_step: 1,
-                    b,
-                    b_step: width,
-                    c: c_rows.as_ptr(),
-                    c_offset: (panel - panels.start) * cut.panel,
-                    accumulate: block > 0,
-                    height: height_of_kernel,
-                    last: T::kernels(isa).lanes,
-                    finish: None,
-                });
-            }
-        }
+        let next = match (panel + 1 < panels.end, block + 1 < cut.blocks(), p + 1 < PRODUCTS) {
+            (true, _, _) => at(p, block, panel + 1),
+            (false, true, _) => at(p, block + 1, panels.start),
+            (false, false, true) => at(p + 1, 0, panels.start),
+            (false, false, false) if panels.end < cut.panels() => at(0, 0, panels.end),
+            (false, false, false) => std::ptr::null(),
+        };
+        let right = Panel { b: at(p, block, panel), width: cut.width(panel), len: k1 - k0, next };
+        let a = |row: usize| a(row).wrapping_add(k0);
+        let c = |row: usize| c.wrapping_add(row * c_step);
+        // SAFETY: the caller's promise; panels of the kernel, which is as long as its `cut` says.
+        unsafe { multiply_panel(isa, &right, rows, a, (c, (panel - panels.start) * cut.panel), block > 0) };
     }
 }

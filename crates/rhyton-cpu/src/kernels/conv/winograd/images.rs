@@ -1,10 +1,11 @@
 //! Results of convolutions, and gradients of their images.
 
-use super::{FEATURES, IN, LINE, OUT, POINTS, Place, Positions, TAPS, TRANSFORM, Transforms, fetch, point_step};
+use super::{FEATURES, IN, OUT, POINTS, Place, Positions, TAPS, TRANSFORM, Transforms, fetch, point_step};
 use crate::isa::Isa;
 use crate::kernels::conv::{ConvGeometry, ConvStrides};
 use crate::kernels::gemm::{
-    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Micro, Packed, Real, Shared, Space, Tile, View, prefetch,
+    Axis, BLOCK_K, Cut, Elements, Epilogue, Finish, MAX_ROWS, Packed, Panel, Real, Shared, Space, Tile, View,
+    multiply_panel,
 };
 use crate::kernels::scratch::{self, Aligned};
 use crate::pool::Pool;
@@ -320,52 +321,23 @@ impl Winograd {
                 for point in 0..POINTS {
                     let a = points.wrapping_add(point * point_step);
                     let c = products.wrapping_add(point * product_step);
+                    let at = |point: usize, panel: usize| {
+                        let start = point * cut.len() + cut.offset(block, panel) + (k - k0) * cut.width(panel);
+                        kernel.data[start..].as_ptr()
+                    };
                     for panel in panels.clone() {
-                        let width = cut.width(panel);
-                        let b = kernel.data[point * cut.len() + cut.offset(block, panel)..].as_ptr();
-                        let b = b.wrapping_add((k - k0) * width);
-                        let kernels = T::kernels(isa).of_width(width);
-                        let tallest = kernels[kernels.len() - 1].0;
-                        // The next part of the kernel comes meanwhile: it may be in memory, and is used once a task.
-                        let next = if panel + 1 < panels.end {
-                            b.wrapping_add((k1 - k) * width + (k - k0) * width)
-                        } else {
-                            let first = &kernel.data[(point + 1) % POINTS * cut.len()..];
-                            first[cut.offset(block, panels.start) + (k - k0) * cut.width(panels.start)..].as_ptr()
+                        let next = match (panel + 1 < panels.end, point + 1 < POINTS) {
+                            (true, _) => at(point, panel + 1),
+                            (false, true) => at(point + 1, panels.start),
+                            (false, false) => std::ptr::null(),
                         };
-                        let share = (len * width).div_ceil(tiles.div_ceil(tallest)).next_multiple_of(LINE);
-                        for row in (0..tiles).step_by(tallest) {
-                            let ahead = row / tallest * share;
-                            (0..share).step_by(LINE).for_each(|i| prefetch(next.wrapping_add(ahead + i)));
-                            let rows = tallest.min(tiles - row);
-                            let &(height, micro) = kernels
-                                .iter()
-                                .find(|(height, _)| *height >= rows)
-                                .expect("`rows` is at most the tallest");
-                            let a_rows: [*const T; MAX_ROWS] =
-                                std::array::from_fn(|i| a.wrapping_add((row + i.min(rows - 1)) * k_step).cast_const());
-                            let c_rows: [*mut T; MAX_ROWS] =
-                                std::array::from_fn(|i| c.wrapping_add((row + i) * c_step));
-                            debug_assert!(height <= MAX_ROWS);
-                            // SAFETY: the instruction set was checked; rows of A have `len` elements; B is padded to
-                            // `width`; the products have MAX_ROWS rows more than there are tiles.
-                            unsafe {
-                                micro(&Micro {
-                                    rows: a_rows.as_ptr(),
-                                    lens: &raw const len,
-                                    runs: 1,
-                                    a_step: 1,
-                                    b,
-                                    b_step: width,
-                                    c: c_rows.as_ptr(),
-                                    c_offset: (panel - panels.start) * cut.panel,
-                                    accumulate: k > 0,
-                                    height,
-                                    last: T::kernels(isa).lanes,
-                                    finish: None,
-                                });
-                            }
-                        }
+                        let right = Panel { b: at(point, panel), width: cut.width(panel), len, next };
+                        let a = |row: usize| a.wrapping_add(row * k_step).cast_const();
+                        let c = |row: usize| c.wrapping_add(row * c_step);
+                        let column = (panel - panels.start) * cut.panel;
+                        // SAFETY: the instruction set was checked; rows of A have `len` elements; B is padded to `width`;
+                        // the products have MAX_ROWS rows more than there are tiles.
+                        unsafe { multiply_panel(isa, &right, tiles, a, (c, column), k > 0) };
                     }
                 }
             }

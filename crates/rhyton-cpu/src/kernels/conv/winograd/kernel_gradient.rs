@@ -250,6 +250,7 @@ impl KernelGradient {
                                 height: rows,
                                 last: kernels.lanes,
                                 finish: None,
+                                ahead: 0,
                             });
                         }
                     }
