@@ -14,7 +14,7 @@ use super::super::simd::{Avx2F32, Avx2F64, Avx512F32, Avx512F64, Avx512Pairs};
 use super::super::simd::{NeonF32, NeonF64};
 use super::super::simd::{Plain, PlainPairs, Simd};
 use super::Pair;
-use super::pack::prefetch;
+use super::pack::{prefetch, prefetch_to_write};
 use crate::isa::Isa;
 
 /// The most elements of a tile: enough for every kernel below.
@@ -174,6 +174,10 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize>(m: &Micro<S::T>) {
     unsafe {
         let mut acc = [[S::zero(); NV]; MR];
         let mut b = m.b;
+        // They are needed at the end. Without this each store would wait for its line of memory in turn.
+        for r in 0..m.height {
+            (0..NV).for_each(|v| prefetch_to_write((*m.c.add(r)).wrapping_add(m.c_offset + v * S::LANES)));
+        }
         for run in 0..m.runs {
             let mut rows = [std::ptr::null::<S::T>(); MR];
             for r in 0..MR {

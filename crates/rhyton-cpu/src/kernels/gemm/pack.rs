@@ -123,6 +123,18 @@ pub(crate) fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
+/// Asks for the cache line at `p`, which may lie anywhere and will be written. Processors without the instruction do nothing.
+#[inline(always)]
+pub(crate) fn prefetch_to_write<T>(p: *mut T) {
+    // SAFETY: a hint, which never faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(p.cast::<i8>().cast_const());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Elements that are copied at once: a vector of `f32`.
 const CHUNK: usize = 16;
 
