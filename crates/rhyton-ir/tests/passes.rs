@@ -241,6 +241,39 @@ fn what_lies_around_an_image_goes_into_windows_that_take_the_largest() {
 }
 
 #[test]
+fn sums_of_parts_among_zeros_are_the_parts_one_after_the_other() {
+    // Where the parts of two columns lie among six, in the order of the sum, and what is around them.
+    let cases = [
+        (&[0, 2, 4][..], 0.0, true),
+        (&[4, 0, 2], 0.0, true),
+        (&[0, 2, 4], 0.5, false),
+        (&[0, 4], 0.0, false),
+        (&[0, 1, 4], 0.0, false),
+        (&[0, 2, 2, 4], 0.0, false),
+    ];
+    for (places, value, folds) in cases {
+        let mut graph = Graph::new();
+        let parts: Vec<Value> = places.iter().map(|_| graph.parameter(TensorType::new(DType::F32, [3, 2]))).collect();
+        let around = graph.push(Constant { value: Array::scalar(value as f32) }, &[]).unwrap();
+        let padded = parts.iter().zip(places).map(|(&part, &place)| {
+            let pad = Pad { low: vec![0, place], high: vec![0, 4 - place], interior: vec![0, 0] };
+            graph.push(pad, &[part, around]).unwrap()
+        });
+        let padded: Vec<Value> = padded.collect();
+        let mut b = Builder::new(&mut graph);
+        let sum = padded[1..].iter().fold(padded[0], |sum, &part| b.add(sum, part));
+        b.finish().unwrap();
+        graph.set_outputs(vec![sum]);
+        let numbers = |i: usize| (0..6).map(|j| (i * 5 + j * 7 % 11) as f32 * 0.25 - 1.5).collect::<Vec<f32>>();
+        let inputs: Vec<Array> = (0..places.len()).map(|i| Array::new([3, 2], numbers(i))).collect();
+        check("sums of parts", &graph, &inputs);
+        let left = operations(&optimized(&graph));
+        assert_eq!(left.contains(&"pad"), !folds, "{places:?} {value}");
+        assert_eq!(left.contains(&"concatenate"), folds, "{places:?} {value}");
+    }
+}
+
+#[test]
 fn transposes_go_into_products() {
     let graph = graph_of(TensorType::new(DType::F32, [2, 3]), |b, x| {
         let turned = b.transpose(x, &[1, 0]);

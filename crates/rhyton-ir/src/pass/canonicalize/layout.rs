@@ -3,8 +3,8 @@
 use super::{Simplified, View};
 use crate::graph::Value;
 use crate::op::{
-    BinaryKind, BroadcastInDim, Convolution, DotGeneral, DynamicSlice, Op, Pad, ReduceKind, ReduceWindow, Reshape,
-    Slice, Transpose,
+    BinaryKind, BroadcastInDim, Concatenate, Convolution, DotGeneral, DynamicSlice, Op, Pad, ReduceKind, ReduceWindow,
+    Reshape, Slice, Transpose,
 };
 use crate::shape::{Dim, Shape, TensorType};
 
@@ -62,8 +62,44 @@ pub(super) fn simplify(g: &View, op: &Op, inputs: &[Value], types: &[TensorType]
             Op::Pad(pad) => pad_in_window(g, op, pad, inputs[0]),
             _ => None,
         },
+        Op::Binary(op) if op.kind == BinaryKind::Add => joined(g, inputs, &types[0]),
         _ => None,
     }
+}
+
+/// Most parts that [`joined`] looks for.
+const MOST_PARTS: usize = 64;
+
+/// The sum of parts that zeros around them keep apart, as the gradient of a tensor is that was cut into slices, is the parts one
+/// after the other.
+fn joined(g: &View, inputs: &[Value], ty: &TensorType) -> Option<Simplified> {
+    let mut parts: Vec<(i64, i64, Value)> = Vec::new();
+    let mut along = None;
+    let mut left = inputs.to_vec();
+    while let Some(v) = left.pop() {
+        match g.op(v) {
+            Op::Binary(op) if op.kind == BinaryKind::Add => left.extend(&g.graph.node(v).inputs),
+            Op::Pad(pad) if pad.interior.iter().all(|&n| n == 0) && g.number(g.operand(v, 1)) == Some(0.0) => {
+                let mut padded = (0..pad.low.len()).filter(|&a| pad.low[a] != 0 || pad.high[a] != 0);
+                let (axis, None) = (padded.next()?, padded.next()) else { return None };
+                let part = g.operand(v, 0);
+                if *along.get_or_insert(axis) != axis {
+                    return None;
+                }
+                parts.push((pad.low[axis], g.ty(part).shape[axis].known()? as i64, part));
+            }
+            _ => return None,
+        }
+        if left.len() + parts.len() > MOST_PARTS {
+            return None;
+        }
+    }
+    parts.sort_by_key(|part| (part.0, part.1));
+    let axis = along?;
+    let end = parts.iter().try_fold(0, |end, &(low, len, _)| (low == end).then_some(end + len))?;
+    let whole = ty.shape[axis].known() == usize::try_from(end).ok();
+    let parts: Vec<Value> = parts.into_iter().map(|part| part.2).collect();
+    if whole { Simplified::node(Concatenate { axis }, &parts) } else { None }
 }
 
 /// What lies around an image is the windows' own padding if it is nowhere the largest of a window, as zeros around what a `relu`
