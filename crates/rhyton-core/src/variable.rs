@@ -173,7 +173,14 @@ impl Variable {
     /// # Errors
     /// If it was assigned a tensor that cannot be computed.
     pub fn array(&self) -> Result<Array> {
-        let value = self.lock().clone();
+        let value = {
+            let value = self.lock();
+            if let Some(array) = value.ready() {
+                return Ok(array.clone());
+            }
+            // What is still to be computed may read this variable.
+            value.clone()
+        };
         value.eval()
     }
 

@@ -263,6 +263,9 @@ impl Tensor {
     /// # Errors
     /// The error that the tensor carries; or if the value depends on a symbol or on a parameter of a trace.
     pub fn eval(&self) -> Result<Array> {
+        if let Some(array) = self.ready() {
+            return Ok(array.clone());
+        }
         evaluate_all(std::slice::from_ref(self)).map(|mut values| values.swap_remove(0))
     }
 
