@@ -227,3 +227,31 @@ fn compute_normalize(op: &Normalize, x: Tensor) -> Result<Tensor> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rhyton_ir::Array;
+
+    use super::*;
+    use crate::tensor::grad;
+
+    /// With `g = ∂variance/∂x = 2/n · (x − mean)`, the gradient of `Σ w · g` is `2/n · (w − mean of w)`: the mean, which the first
+    /// derivative owes nothing, counts in the second.
+    #[test]
+    fn the_second_derivative_of_the_variance_is_that_by_hand() {
+        let x = Tensor::from(Array::new([4], vec![1.0f64, -2.0, 0.5, 7.0]));
+        let w = [0.3, -1.5, 2.0, 0.25];
+        let weights = Tensor::from(Array::new([4], w.to_vec()));
+        for keepdims in [false, true] {
+            let slope =
+                |x: &Tensor| grad(|x| ops::sum(&moments(x, 0, keepdims, false).1, Axes::All, false), x).unwrap();
+            let expected: Vec<f64> = [1.0, -2.0, 0.5, 7.0].iter().map(|x| (x - 1.625) / 2.0).collect();
+            assert_eq!(slope(&x).to_vec::<f64>().unwrap(), expected);
+            let second = grad(|x| ops::sum(&(slope(x) * &weights), Axes::All, false), &x).unwrap();
+            let mean = w.iter().sum::<f64>() / 4.0;
+            for (found, w) in second.to_vec::<f64>().unwrap().into_iter().zip(w) {
+                assert!((found - (w - mean) / 2.0).abs() < 1e-12, "{found} for {}", (w - mean) / 2.0);
+            }
+        }
+    }
+}
