@@ -263,8 +263,11 @@ impl Cluster {
                 }
             }
         }
-        let before = |e: usize| needed[..e].iter().filter(|&&n| n).count();
-        let numbers: Vec<usize> = (0..needed.len()).map(before).collect();
+        if needed.iter().all(|&n| n) {
+            return;
+        }
+        let numbered = needed.iter().scan(0, |next, &n| Some(std::mem::replace(next, *next + usize::from(n))));
+        let numbers: Vec<usize> = numbered.collect();
         let mut kept = needed.iter();
         self.exprs.retain(|_| kept.next() == Some(&true));
         let args = self.exprs.iter_mut().flat_map(|e| &mut e.args).chain(self.ends.iter_mut().map(|e| &mut e.value));

@@ -157,8 +157,7 @@ impl Recipe {
                     self.short.push(view.tensor);
                     arg.clone()
                 }
-                Arg::Load(..) => return None,
-                Arg::Count(..) => return None,
+                Arg::Load(..) | Arg::Count(..) => return None,
             });
         }
         self.exprs.push(Expr { args, tensor: None, ..expr.clone() });
