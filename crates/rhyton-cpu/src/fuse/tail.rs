@@ -1,11 +1,11 @@
 //! Short epilogues of products and convolutions, in one or few passes over a tile: chains of a scale, a bias, a residual
-//! or factor of the result's sizes, a clamp and a swish.
+//! or factor of the result's sizes, a clamp, a rectifier's gradient and a swish.
 //!
 //! The interpreter of [`fused_loop`](super::fused_loop) makes a pass an instruction and has some work to do for each row
 //! of a tile, which for a product with few terms takes longer than the product.
 
 use rhyton_ir::DType;
-use rhyton_ir::op::{BinaryKind, UnaryKind};
+use rhyton_ir::op::{BinaryKind, Direction, UnaryKind};
 
 use super::block;
 use super::program::{Func, Level, Program, Source};
@@ -33,6 +33,8 @@ enum Step {
     Times(Slot),
     /// The nearest number between these; NaN stays.
     Clamp(f32, f32),
+    /// 0 where `y` is not above 0, else `x`: the gradient of a rectifier with the result `y`.
+    Gate(Slot),
     /// `x · logistic(x)`.
     Swish,
 }
@@ -70,7 +72,8 @@ impl Tail {
         if !plain || program.instrs.is_empty() || store.value + 1 != program.values() {
             return None;
         }
-        if (0..program.values()).any(|v| program.dtype(v) != DType::F32) {
+        let operands = (0..loads + splats).map(|v| program.dtype(v)).chain(program.instrs.iter().map(|i| i.dtype));
+        if operands.into_iter().any(|dtype| dtype != DType::F32) {
             return None;
         }
         let memory = |v: usize| match program.loads.get(v)?.source {
@@ -85,6 +88,10 @@ impl Tail {
             let repeats = outer.iter().zip(&program.dims).all(|(&s, &d)| s == 0 || d == 1);
             (inner == 1 && repeats).then_some((memory(v)?, load.offset))
         };
+        let number = |v: usize| {
+            let splat = v.checked_sub(loads).and_then(|s| program.splats.get(s))?;
+            Some(f32::from_le_bytes(splat.bytes[..4].try_into().expect("four bytes")))
+        };
         let mut tail = Tail {
             slot: store.slot,
             steps: Vec::new(),
@@ -95,12 +102,28 @@ impl Tail {
         };
         // The value that the steps so far have made: the first is what lies where the result goes.
         let mut made = (0..loads).find(|&v| dense(v) == Some(store.slot))?;
-        let mut gate = None;
+        // What is no step yet, until the next instruction makes it one.
+        let mut gate: Option<(usize, Step)> = None;
         for (i, instr) in program.instrs.iter().enumerate() {
             let value = loads + splats + i;
-            if instr.func == Func::Unary(UnaryKind::Logistic) && instr.args == [made] && gate.is_none() {
-                gate = Some(value);
-                continue;
+            match (instr.func, &instr.args[..], gate) {
+                (Func::Unary(UnaryKind::Logistic), &[x], None) if x == made => {
+                    gate = Some((value, Step::Swish));
+                    continue;
+                }
+                (Func::Compare(Direction::Ge), &[bound, y], None) if number(bound) == Some(0.0) => {
+                    gate = Some((value, Step::Gate(dense(y)?)));
+                    continue;
+                }
+                (Func::Select, &[below, bound, x], Some((of, step @ Step::Gate(_)))) => {
+                    if (below, x) != (of, made) || number(bound) != Some(0.0) {
+                        return None;
+                    }
+                    (gate, made) = (None, value);
+                    tail.push(step);
+                    continue;
+                }
+                _ => {}
             }
             let (Func::Binary(kind), &[a, b]) = (instr.func, &instr.args[..]) else { return None };
             let other = match (a == made, b == made) {
@@ -108,14 +131,13 @@ impl Tail {
                 (false, true) => a,
                 _ => return None,
             };
-            if let Some(gate) = gate.take() {
+            if let Some((gate, step)) = gate.take() {
                 if kind != BinaryKind::Mul || other != gate {
                     return None;
                 }
-                tail.push(Step::Swish);
+                tail.push(step);
             } else {
-                let splat = other.checked_sub(loads).and_then(|s| program.splats.get(s));
-                let number = splat.map(|s| f32::from_le_bytes(s.bytes[..4].try_into().expect("four bytes")));
+                let number = number(other);
                 let bound = number.filter(|x| !x.is_nan());
                 match kind {
                     BinaryKind::Mul if number.is_some() => tail.push(Step::Scale(number?)),
@@ -133,7 +155,7 @@ impl Tail {
             made = value;
         }
         let others = tail.steps.iter().filter_map(|step| match step {
-            Step::Plus(slot) | Step::Times(slot) => Some(*slot),
+            Step::Plus(slot) | Step::Times(slot) | Step::Gate(slot) => Some(*slot),
             _ => None,
         });
         let apart = others.chain(tail.bias.map(|bias| bias.0)).all(|slot| !shared(slot, store.slot));
@@ -232,7 +254,7 @@ impl Tail {
                     let y = match *step {
                         Step::Bias(..) | Step::BiasSwish => &bias[phase..phase + n],
                         // SAFETY: the buffer has as many elements as the result and lies elsewhere (see `of`).
-                        Step::Plus(slot) | Step::Times(slot) => unsafe {
+                        Step::Plus(slot) | Step::Times(slot) | Step::Gate(slot) => unsafe {
                             block::read(cx.pointer(slot).add(from * 4), n)
                         },
                         Step::Scale(_) | Step::Clamp(..) | Step::Swish => &[],
@@ -263,6 +285,8 @@ fn apply_loops<const FMA: bool>(step: Step, x: &mut [f32], y: &[f32]) {
         Step::BiasSwish => each(x, y, |x, y| swish(x + y)),
         Step::Plus(_) => each(x, y, |x, y| x + y),
         Step::Times(_) => each(x, y, |x, y| x * y),
+        // Not "y > 0": NaN is let through.
+        Step::Gate(_) => each(x, y, |x, y| if 0.0 >= y { 0.0 } else { x }),
         Step::Clamp(low, high) => x.iter_mut().for_each(|x| *x = clamp(*x, low, high)),
         Step::Swish => x.iter_mut().for_each(|x| *x = swish(*x)),
     }

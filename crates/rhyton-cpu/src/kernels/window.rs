@@ -403,6 +403,14 @@ struct Window<'a, T> {
     source: &'a [T],
 }
 
+/// At most [`LANES`] elements, then `rest`.
+#[inline(always)]
+fn lanes<T: Copy>(x: &[T], rest: T) -> [T; LANES] {
+    let mut out = [rest; LANES];
+    out[..x.len()].copy_from_slice(x);
+    out
+}
+
 /// Gives the gradient of a window's result to its winners, for `len` channels from `first`.
 #[inline(always)]
 fn select_lanes<T: Foldable>(
@@ -414,24 +422,24 @@ fn select_lanes<T: Foldable>(
     better: &impl Fn(T, T) -> bool,
 ) {
     let Some((&start, rest)) = window.offsets.split_first() else { return };
-    let (mut best, mut winner) = ([window.zero; LANES], [0u32; LANES]);
-    best[..len].copy_from_slice(&x[start + first..][..len]);
+    let (mut best, mut winner) = (lanes(&x[start + first..][..len], window.zero), [0u32; LANES]);
     for (tap, &offset) in (1..).zip(rest) {
-        let x = &x[offset + first..][..len];
-        for ((best, winner), &x) in best.iter_mut().zip(winner.iter_mut()).zip(x) {
-            let wins = better(x, *best) | (is_nan(x) & !is_nan(*best));
-            *best = if wins { x } else { *best };
-            *winner = if wins { tap } else { *winner };
-        }
+        let x = lanes(&x[offset + first..][..len], window.zero);
+        // New arrays: what would be written in part could not be read again at once.
+        let wins: [bool; LANES] = std::array::from_fn(|i| better(x[i], best[i]) | (is_nan(x[i]) & !is_nan(best[i])));
+        best = std::array::from_fn(|i| if wins[i] { x[i] } else { best[i] });
+        winner = std::array::from_fn(|i| if wins[i] { tap } else { winner[i] });
     }
-    let source = &window.source[first..][..len];
+    let source = lanes(&window.source[first..][..len], window.zero);
     for (tap, &offset) in (0..).zip(window.offsets) {
         let dx = &mut channels.run(cut, offset)[first - channels.first..][..len];
-        for ((dx, &winner), &source) in dx.iter_mut().zip(&winner).zip(source) {
-            let old = if window.tiles { window.zero } else { *dx };
-            let sum = <T::Sum as Fold>::apply(<T::Sum as Fold>::load(old), <T::Sum as Fold>::load(source));
-            *dx = if winner == tap { <T::Sum as Fold>::store(sum) } else { old };
-        }
+        // Apart from `dx`, which might be anywhere: what is known to be nowhere else becomes vectors.
+        let old = if window.tiles { [window.zero; LANES] } else { lanes(dx, window.zero) };
+        let new: [T; LANES] = std::array::from_fn(|i| {
+            let sum = <T::Sum as Fold>::apply(<T::Sum as Fold>::load(old[i]), <T::Sum as Fold>::load(source[i]));
+            if winner[i] == tap { <T::Sum as Fold>::store(sum) } else { old[i] }
+        });
+        dx.copy_from_slice(&new[..len]);
     }
 }
 

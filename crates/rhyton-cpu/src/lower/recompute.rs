@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhyton_ir::op::{BinaryKind, UnaryKind};
+use rhyton_ir::op::{BinaryKind, Direction, UnaryKind};
 
 use super::Lowering;
 use super::units::{Body, Units};
@@ -143,6 +143,13 @@ impl Recipe {
         if expr.level != Level::Full || !is_cheap(expr.func) {
             return None;
         }
+        // The mask of a contraction's result is dear: it makes of a short epilogue a program.
+        if let Some(result) = tile.and_then(|_| rectified(cluster, expr, stored)) {
+            self.leaf(result);
+            let result = Arg::Load(View::dense(result, &cluster.dims), expr.dtype);
+            self.exprs.push(Expr { args: vec![expr.args[0].clone(), result], tensor: None, ..expr.clone() });
+            return Some(Arg::Expr(self.exprs.len() - 1));
+        }
         let mut args = Vec::with_capacity(expr.args.len());
         for arg in &expr.args {
             args.push(match arg {
@@ -195,6 +202,22 @@ impl Recipe {
         let exprs = self.over(&cluster.dims).expect("it was found to fit");
         cluster.exprs.splice(0..0, exprs);
     }
+}
+
+/// If `expr` tells where a number is at least a tensor's elements, the greater of both, where that is in memory: it tells the same.
+fn rectified(cluster: &Cluster, expr: &Expr, stored: &dyn Fn(usize) -> bool) -> Option<usize> {
+    let (Func::Compare(Direction::Ge), [bound @ Arg::Splat(..), Arg::Expr(x)]) = (expr.func, &expr.args[..]) else {
+        return None;
+    };
+    let is_greater = |e: &&Expr| {
+        let same = matches!(&e.args[..], [other, Arg::Expr(of)] if of == x && same_number(bound, other));
+        e.func == Func::Binary(BinaryKind::Maximum) && same && e.tensor.is_some_and(stored)
+    };
+    cluster.exprs.iter().find(is_greater)?.tensor
+}
+
+fn same_number(a: &Arg, b: &Arg) -> bool {
+    matches!((a, b), (Arg::Splat(a, of), Arg::Splat(b, also)) if (a, of) == (b, also))
 }
 
 /// Whether a function takes no longer than a load.

@@ -6,7 +6,7 @@
 mod arithmetic;
 mod layout;
 
-use super::{Rewrite, inside, rewrite};
+use super::{Rewrite, inside, rewrite, splat, splat_number};
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::{Graph, Value};
@@ -148,22 +148,12 @@ impl View<'_> {
 
     /// The constant scalar that fills `v`.
     fn splat(&self, v: Value) -> Option<Value> {
-        match self.op(v) {
-            Op::Constant(_) if self.ty(v).rank() == 0 => Some(v),
-            Op::BroadcastInDim(_) => {
-                let x = self.operand(v, 0);
-                (matches!(self.op(x), Op::Constant(_)) && self.ty(x).rank() == 0).then_some(x)
-            }
-            _ => None,
-        }
+        splat(self.graph, v)
     }
 
     /// The number that fills `v`.
     fn number(&self, v: Value) -> Option<f64> {
-        match self.op(self.splat(v)?) {
-            Op::Constant(constant) => Some(constant.value.data().get_f64(0)),
-            _ => None,
-        }
+        splat_number(self.graph, v)
     }
 
     /// A scalar constant's array.

@@ -9,6 +9,7 @@ mod constants;
 mod dead_code;
 mod flatten;
 mod fold_scales;
+mod pool_gradients;
 mod prune;
 mod scan_sums;
 mod split_steady;
@@ -22,6 +23,7 @@ pub use constants::fold_constants;
 pub use dead_code::eliminate_dead_code;
 pub use flatten::{flatten, open_remat};
 pub use fold_scales::fold_scales;
+pub use pool_gradients::shorten_pool_gradients;
 pub use scan_sums::hoist_sums;
 pub use split_steady::{Split, split_steady};
 pub use subexpressions::eliminate_common_subexpressions;
@@ -34,13 +36,14 @@ use crate::op::Op;
 pub type Pass = (&'static str, fn(&Graph) -> Result<Graph>);
 
 /// The passes that take nothing but the graph, each correct at any place of a pipeline (but see [`open_remat`]).
-pub const PASSES: [Pass; 7] = [
+pub const PASSES: [Pass; 8] = [
     ("flatten", flatten),
     ("canonicalize", canonicalize),
     ("fold_constants", fold_constants),
     ("hoist_sums", hoist_sums),
     ("eliminate_common_subexpressions", eliminate_common_subexpressions),
     ("eliminate_dead_code", eliminate_dead_code),
+    ("shorten_pool_gradients", shorten_pool_gradients),
     ("open_remat", open_remat),
 ];
 
@@ -58,7 +61,7 @@ pub fn optimize(graph: &Graph, capabilities: &Capabilities) -> Result<Graph> {
     print("after inline_composites", Some(graph), &inlined);
     // Folding makes new special cases for canonicalize, and leaves copies and dead nodes for those after it. What
     // remat computes again must not be merged with the first time: it is opened when no more is merged.
-    let pipeline: [Pass; 9] = [
+    let pipeline: [Pass; 10] = [
         ("flatten", flatten),
         ("eliminate_dead_code", eliminate_dead_code),
         ("canonicalize", canonicalize),
@@ -66,6 +69,7 @@ pub fn optimize(graph: &Graph, capabilities: &Capabilities) -> Result<Graph> {
         ("canonicalize", canonicalize),
         ("hoist_sums", hoist_sums),
         ("eliminate_common_subexpressions", eliminate_common_subexpressions),
+        ("shorten_pool_gradients", shorten_pool_gradients),
         ("open_remat", open_remat),
         ("eliminate_dead_code", eliminate_dead_code),
     ];
@@ -151,6 +155,26 @@ impl Renamed {
     /// The new value; operands come before their users, so there is one.
     pub(crate) fn get(&self, old: Value) -> Value {
         self.values[self.starts[old.node as usize] + old.output as usize].expect("operands are renamed before users")
+    }
+}
+
+/// The constant scalar that fills `v`.
+pub(crate) fn splat(graph: &Graph, v: Value) -> Option<Value> {
+    match &graph.node(v).op {
+        Op::Constant(_) if graph.ty(v).rank() == 0 => Some(v),
+        Op::BroadcastInDim(_) => {
+            let x = graph.node(v).inputs[0];
+            (matches!(graph.node(x).op, Op::Constant(_)) && graph.ty(x).rank() == 0).then_some(x)
+        }
+        _ => None,
+    }
+}
+
+/// The number that fills `v`.
+pub(crate) fn splat_number(graph: &Graph, v: Value) -> Option<f64> {
+    match &graph.node(splat(graph, v)?).op {
+        Op::Constant(constant) => Some(constant.value.data().get_f64(0)),
+        _ => None,
     }
 }
 
