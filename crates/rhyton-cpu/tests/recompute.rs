@@ -3,8 +3,8 @@
 mod support;
 
 use rhyton_cpu::CpuBackend;
-use rhyton_ir::backend::{Backend, CompileOptions};
-use rhyton_ir::op::{StopGradient, UnaryKind};
+use rhyton_ir::backend::{Backend, CompileOptions, Executable};
+use rhyton_ir::op::{BinaryKind, StopGradient, UnaryKind};
 use rhyton_ir::{Array, Builder, DType, Graph, TensorType, grad, interpret};
 
 const ROWS: usize = 1024;
@@ -56,9 +56,63 @@ fn batch_normalization_keeps_its_operand_alone() {
     // The product, and its gradient.
     let kept = plan.lines().filter(|line| line.contains("Arena") && line.ends_with(&whole)).count();
     assert_eq!(kept, 2, "{plan}");
+    assert_same(&graph, &*executable, &inputs);
+}
+
+/// A rectified product, its product, and the gradients of the operand and the first weights: parameters are the operand, two
+/// weights, a bias, and the gradient of the result.
+fn rectified() -> Graph {
+    let mut graph = Graph::new();
+    let sizes: [&[usize]; 5] =
+        [&[ROWS, FEATURES], &[FEATURES, FEATURES], &[FEATURES, FEATURES], &[FEATURES], &[ROWS, FEATURES]];
+    let inputs = sizes.map(|dims| graph.parameter(TensorType::new(DType::F32, dims)));
+    let mut b = Builder::new(&mut graph);
+    let x = support::matmul(&mut b, inputs[0], inputs[1]);
+    let x = support::add_bias(&mut b, x, inputs[3]);
+    let zero = b.zeros_like(x);
+    let x = b.binary(BinaryKind::Maximum, zero, x);
+    let out = support::matmul(&mut b, x, inputs[2]);
+    b.finish().unwrap();
+    let gradients = grad::vjp(&mut graph, &[out], &[Some(inputs[4])], &inputs[..3]).unwrap();
+    graph.set_outputs(std::iter::once(out).chain(gradients.into_iter().map(Option::unwrap)).collect());
+    graph
+}
+
+#[test]
+fn a_rectifier_keeps_its_result_alone() {
+    let graph = rectified();
+    let sizes: [&[usize]; 5] =
+        [&[ROWS, FEATURES], &[FEATURES, FEATURES], &[FEATURES, FEATURES], &[FEATURES], &[ROWS, FEATURES]];
+    let mut inputs: Vec<Array> = sizes.iter().enumerate().map(|(i, dims)| support::noise(dims, i)).collect();
+    let executable = CpuBackend::new(2).compile(&graph, &CompileOptions::default()).unwrap();
+    let plan = executable.describe();
+    let mask = format!("{} bytes", ROWS * FEATURES);
+    assert!(!plan.lines().any(|line| line.ends_with(&mask)), "a mask is kept: {plan}");
+    assert_same(&graph, &*executable, &inputs);
+    // A row that is 0 before it is rectified, and one that is NaN.
+    let mut operand = inputs[0].to_f64_vec().into_iter().map(|x| x as f32).collect::<Vec<_>>();
+    operand[..FEATURES].fill(0.0);
+    operand[FEATURES..2 * FEATURES].fill(f32::NAN);
+    inputs[0] = Array::new([ROWS, FEATURES], operand);
+    inputs[3] = Array::new([FEATURES], vec![0f32; FEATURES]);
+    let gradient = |run: &dyn Fn() -> Vec<Array>| run()[1].to_f64_vec()[..2 * FEATURES].to_vec();
+    let found = gradient(&|| {
+        let mut outputs = Vec::new();
+        executable.run(&mut inputs.clone(), &mut outputs).unwrap();
+        outputs
+    });
+    let expected = gradient(&|| interpret::run(&graph, &inputs).unwrap());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() <= 1e-5, "{found} for {expected}");
+    }
+    assert!(expected[..FEATURES].iter().all(|&x| x == 0.0) && expected[FEATURES..].iter().any(|&x| x != 0.0));
+}
+
+/// Compares the outputs with those of the interpreter.
+fn assert_same(graph: &Graph, executable: &dyn Executable, inputs: &[Array]) {
     let mut outputs = Vec::new();
-    executable.run(&mut inputs.clone(), &mut outputs).unwrap();
-    for (found, expected) in outputs.iter().zip(interpret::run(&graph, &inputs).unwrap()) {
+    executable.run(&mut inputs.to_vec(), &mut outputs).unwrap();
+    for (found, expected) in outputs.iter().zip(interpret::run(graph, inputs).unwrap()) {
         let (found, expected) = (found.to_f64_vec(), expected.to_f64_vec());
         let scale = expected.iter().fold(0f64, |most, x| most.max(x.abs()));
         let error = found.iter().zip(&expected).fold(0f64, |most, (x, y)| most.max((x - y).abs()));

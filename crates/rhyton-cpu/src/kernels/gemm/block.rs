@@ -218,13 +218,12 @@ impl<T: Real> Plan<'_, '_, T> {
                     let runs = if coarse { &s.k_coarse } else { &s.k_fine };
                     let near = if coarse { &coarse_box } else { &fine_box };
                     if plain || (first..first + rows).all(|i| near.keeps_inside(a, origin.plus(s.rows[i].pos).at)) {
-                        let offsets: [isize; MAX_ROWS] = std::array::from_fn(|i| match evenly {
-                            Some(stride) => (m0 + row(i)) as isize * stride,
-                            None => s.rows[row(i)].pos.offset,
-                        });
                         for run in runs {
                             let start = data.wrapping_offset(origin.offset + run.pos.offset);
-                            s.pointers.extend(offsets[..height].iter().map(|&offset| start.wrapping_offset(offset)));
+                            s.pointers.extend((0..height).map(|i| match evenly {
+                                Some(stride) => start.wrapping_offset((m0 + row(i)) as isize * stride),
+                                None => start.wrapping_offset(s.rows[row(i)].pos.offset),
+                            }));
                         }
                     } else {
                         for run in runs {
