@@ -185,47 +185,45 @@ pub(crate) type Together<T> = unsafe fn(
 );
 
 /// # Safety
-/// As [`Together`], for `NV` vectors of `len` channels from `first`.
+/// As [`Together`], for [`TOGETHER`] positions from the one `moved` elements of the image after the first, and `NV` vectors of
+/// `len` channels from `first`.
 #[inline(always)]
-unsafe fn blocks<S: Simd, const NV: usize>(
+unsafe fn block<S: Simd, const NV: usize>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
-    positions: usize,
+    moved: isize,
     first: usize,
     len: usize,
     out: *mut S::T,
     finish: Option<&Finishing<S::T>>,
 ) {
-    for position in (0..positions as isize).step_by(TOGETHER) {
-        let moved = position * steps.positions.0;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut acc = [[S::zero(); NV]; TOGETHER];
-            for tap in taps {
-                let (mut lhs, mut rhs) = (tap.lhs.offset(moved).add(first), tap.rhs.add(first));
-                for _ in 0..tap.count {
-                    let mut weights = [S::zero(); NV];
-                    for v in 0..NV {
-                        weights[v] = part::<S>(rhs.add(v * S::LANES), len);
-                    }
-                    for (p, acc) in acc.iter_mut().enumerate() {
-                        let lhs = lhs.offset(p as isize * steps.positions.0);
-                        for v in 0..NV {
-                            acc[v] = S::mul_add(part::<S>(lhs.add(v * S::LANES), len), weights[v], acc[v]);
-                        }
-                    }
-                    lhs = lhs.wrapping_offset(steps.taps.0);
-                    rhs = rhs.wrapping_offset(steps.taps.1);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut acc = [[S::zero(); NV]; TOGETHER];
+        for tap in taps {
+            let (mut lhs, mut rhs) = (tap.lhs.offset(moved).add(first), tap.rhs.add(first));
+            for _ in 0..tap.count {
+                let mut weights = [S::zero(); NV];
+                for v in 0..NV {
+                    weights[v] = part::<S>(rhs.add(v * S::LANES), len);
                 }
+                for (p, acc) in acc.iter_mut().enumerate() {
+                    let lhs = lhs.offset(p as isize * steps.positions.0);
+                    for v in 0..NV {
+                        acc[v] = S::mul_add(part::<S>(lhs.add(v * S::LANES), len), weights[v], acc[v]);
+                    }
+                }
+                lhs = lhs.wrapping_offset(steps.taps.0);
+                rhs = rhs.wrapping_offset(steps.taps.1);
             }
-            write_positions::<S, NV>(&acc, steps, first, len, out.offset(position * steps.positions.1), finish);
         }
+        write_positions::<S, NV>(&acc, steps, first, len, out, finish);
     }
 }
 
-/// As [`Together`], of `NV` whole vectors of channels from `first`, where neighbouring positions are `PITCH` times as far from each
-/// other as neighbouring taps, and each run has `COUNT` taps: what one position multiplies by a tap, another multiplies by another,
-/// so each vector of a row of the image is loaded once.
+/// As [`block`], of whole vectors, where neighbouring positions are `PITCH` times as far from each other as neighbouring taps, and
+/// each run has `COUNT` taps: what one position multiplies by a tap, another multiplies by another, so each vector of a row of the
+/// image is loaded once.
 ///
 /// # Safety
 /// As there.
@@ -233,107 +231,35 @@ unsafe fn blocks<S: Simd, const NV: usize>(
 unsafe fn slide<S: Simd, const NV: usize, const COUNT: usize, const PITCH: usize>(
     taps: &[Taps<S::T>],
     steps: RowSteps,
-    positions: usize,
+    moved: isize,
     first: usize,
     out: *mut S::T,
     finish: Option<&Finishing<S::T>>,
 ) {
-    for position in (0..positions as isize).step_by(TOGETHER) {
-        let moved = position * steps.positions.0;
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut acc = [[S::zero(); NV]; TOGETHER];
-            for tap in taps {
-                let weights = tap_weights::<S, NV, COUNT>(tap, steps, first);
-                let lhs = tap.lhs.offset(moved).add(first);
-                slide_row::<S, NV, COUNT, PITCH>(lhs, steps.taps.0, &weights, &mut acc);
-            }
-            write_positions::<S, NV>(&acc, steps, first, S::LANES, out.offset(position * steps.positions.1), finish);
-        }
-    }
-}
-
-/// As [`slide`], of one vector of channels and with `ROWS` runs, all of whose weights stay in registers.
-///
-/// # Safety
-/// As there.
-#[inline(always)]
-unsafe fn slide_rows<S: Simd, const ROWS: usize, const COUNT: usize, const PITCH: usize>(
-    taps: &[Taps<S::T>; ROWS],
-    steps: RowSteps,
-    positions: usize,
-    first: usize,
-    mut out: *mut S::T,
-    finish: Option<&Finishing<S::T>>,
-) {
-    // A copy, which no write to `out` can change.
-    let finish = finish.copied();
     // SAFETY: the caller's promise.
     unsafe {
-        let mut weights = [[[S::zero(); 1]; COUNT]; ROWS];
-        let mut lhs = [std::ptr::null(); ROWS];
-        for row in 0..ROWS {
-            weights[row] = tap_weights::<S, 1, COUNT>(&taps[row], steps, first);
-            lhs[row] = taps[row].lhs.add(first);
-        }
-        for _ in 0..positions / TOGETHER {
-            let mut acc = [[S::zero(); 1]; TOGETHER];
-            for row in 0..ROWS {
-                slide_row::<S, 1, COUNT, PITCH>(lhs[row], steps.taps.0, &weights[row], &mut acc);
-                lhs[row] = lhs[row].wrapping_offset(TOGETHER as isize * steps.positions.0);
+        let mut acc = [[S::zero(); NV]; TOGETHER];
+        for tap in taps {
+            let (lhs, rhs) = (tap.lhs.offset(moved).add(first), tap.rhs.add(first));
+            let mut weights = [[S::zero(); NV]; COUNT];
+            for t in 0..COUNT {
+                for v in 0..NV {
+                    weights[t][v] = S::load(rhs.offset(t as isize * steps.taps.1).add(v * S::LANES));
+                }
             }
-            write_positions::<S, 1>(&acc, steps, first, S::LANES, out, finish.as_ref());
-            out = out.wrapping_offset(TOGETHER as isize * steps.positions.1);
-        }
-    }
-}
-
-/// The weights of a run of `COUNT` taps, for `NV` vectors of channels from `first`.
-///
-/// # Safety
-/// As [`slide`].
-#[inline(always)]
-unsafe fn tap_weights<S: Simd, const NV: usize, const COUNT: usize>(
-    tap: &Taps<S::T>,
-    steps: RowSteps,
-    first: usize,
-) -> [[S::V; NV]; COUNT] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut weights = [[S::zero(); NV]; COUNT];
-        for t in 0..COUNT {
-            for v in 0..NV {
-                weights[t][v] = S::load(tap.rhs.offset(t as isize * steps.taps.1).add(first + v * S::LANES));
-            }
-        }
-        weights
-    }
-}
-
-/// Adds the products of a run's taps at [`TOGETHER`] positions, whose first tap is at `lhs`.
-///
-/// # Safety
-/// As [`slide`].
-#[inline(always)]
-unsafe fn slide_row<S: Simd, const NV: usize, const COUNT: usize, const PITCH: usize>(
-    lhs: *const S::T,
-    step: isize,
-    weights: &[[S::V; NV]; COUNT],
-    acc: &mut [[S::V; NV]; TOGETHER],
-) {
-    for column in 0..(TOGETHER - 1) * PITCH + COUNT {
-        for v in 0..NV {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let x = S::load(lhs.offset(column as isize * step).add(v * S::LANES));
-                for t in 0..COUNT {
-                    if column >= t && (column - t) % PITCH == 0 && (column - t) / PITCH < TOGETHER {
-                        let acc = &mut acc[(column - t) / PITCH];
-                        acc[v] = S::mul_add(x, weights[t][v], acc[v]);
+            for column in 0..(TOGETHER - 1) * PITCH + COUNT {
+                for v in 0..NV {
+                    let x = S::load(lhs.offset(column as isize * steps.taps.0).add(v * S::LANES));
+                    for t in 0..COUNT {
+                        if column >= t && (column - t) % PITCH == 0 && (column - t) / PITCH < TOGETHER {
+                            let acc = &mut acc[(column - t) / PITCH];
+                            acc[v] = S::mul_add(x, weights[t][v], acc[v]);
+                        }
                     }
                 }
             }
         }
+        write_positions::<S, NV>(&acc, steps, first, S::LANES, out, finish);
     }
 }
 
@@ -384,50 +310,59 @@ unsafe fn together<S: Simd>(
     let count = taps.first().map_or(0, |tap| tap.count);
     let even = taps.iter().all(|tap| tap.count == count);
     let pitch = (1..=2).find(|&pitch| even && steps.positions.0 == pitch * steps.taps.0);
-    let (mut first, last) = channels;
-    // AVX-512 multiplies one vector a cycle, which four sums keep busy; others two of theirs or more. With more than it needs the
-    // compiler moves loads so far ahead that it runs out of registers.
-    let four_sums = size_of::<S::V>() == 64;
-    // Channels first, then positions: so that what is of the channels stays in registers.
-    // SAFETY: the caller's promise.
-    unsafe {
-        while four_sums && last - first >= S::LANES {
-            match (taps, count, pitch) {
-                (&[a, b, c], 3, Some(1)) => {
-                    slide_rows::<S, 3, 3, 1>(&[a, b, c], steps, positions, first, out, finish);
+    // AVX-512 multiplies one vector a cycle, which the sums of four positions keep busy; others two of theirs or more. With more
+    // sums than it needs the compiler moves loads so far ahead that it runs out of registers.
+    let narrow = size_of::<S::V>() == 64;
+    // A copy, which no write to `out` can change.
+    let finish = finish.copied();
+    let finish = finish.as_ref();
+    for position in (0..positions as isize).step_by(TOGETHER) {
+        // Else each address of the loops below becomes a variable of this one, in memory, as there are many.
+        let moved = std::hint::black_box(position * steps.positions.0);
+        let (mut first, last) = channels;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let out = out.offset(position * steps.positions.1);
+            while narrow && last - first >= S::LANES {
+                match (count, pitch) {
+                    (3, Some(1)) => slide::<S, 1, 3, 1>(taps, steps, moved, first, out, finish),
+                    (3, Some(2)) => slide::<S, 1, 3, 2>(taps, steps, moved, first, out, finish),
+                    (5, Some(1)) => slide::<S, 1, 5, 1>(taps, steps, moved, first, out, finish),
+                    (5, Some(2)) => slide::<S, 1, 5, 2>(taps, steps, moved, first, out, finish),
+                    _ => break,
                 }
-                (&[a, b, c], 3, Some(2)) => {
-                    slide_rows::<S, 3, 3, 2>(&[a, b, c], steps, positions, first, out, finish);
+                first += S::LANES;
+            }
+            while !narrow && last - first >= 2 * S::LANES {
+                match (count, pitch) {
+                    (3, Some(1)) => slide::<S, 2, 3, 1>(taps, steps, moved, first, out, finish),
+                    (3, Some(2)) => slide::<S, 2, 3, 2>(taps, steps, moved, first, out, finish),
+                    (5, Some(1)) => slide::<S, 2, 5, 1>(taps, steps, moved, first, out, finish),
+                    (5, Some(2)) => slide::<S, 2, 5, 2>(taps, steps, moved, first, out, finish),
+                    _ => break,
                 }
-                (_, 3, Some(1)) => slide::<S, 1, 3, 1>(taps, steps, positions, first, out, finish),
-                (_, 3, Some(2)) => slide::<S, 1, 3, 2>(taps, steps, positions, first, out, finish),
-                (_, 5, Some(1)) => slide::<S, 1, 5, 1>(taps, steps, positions, first, out, finish),
-                (_, 5, Some(2)) => slide::<S, 1, 5, 2>(taps, steps, positions, first, out, finish),
-                _ => break,
+                first += 2 * S::LANES;
             }
-            first += S::LANES;
-        }
-        while last - first >= 2 * S::LANES {
-            match (count, pitch) {
-                (3, Some(1)) => slide::<S, 2, 3, 1>(taps, steps, positions, first, out, finish),
-                (3, Some(2)) => slide::<S, 2, 3, 2>(taps, steps, positions, first, out, finish),
-                (5, Some(1)) => slide::<S, 2, 5, 1>(taps, steps, positions, first, out, finish),
-                (5, Some(2)) => slide::<S, 2, 5, 2>(taps, steps, positions, first, out, finish),
-                _ => blocks::<S, 2>(taps, steps, positions, first, S::LANES, out, finish),
+            while last - first >= 4 * S::LANES {
+                block::<S, 4>(taps, steps, moved, first, S::LANES, out, finish);
+                first += 4 * S::LANES;
             }
-            first += 2 * S::LANES;
-        }
-        while last - first >= S::LANES {
-            blocks::<S, 1>(taps, steps, positions, first, S::LANES, out, finish);
-            first += S::LANES;
-        }
-        if first < last {
-            blocks::<S, 1>(taps, steps, positions, first, last - first, out, finish);
-        }
-        if finish.is_some_and(|finish| finish.swish) {
-            let (first, last) = channels;
-            for position in 0..positions as isize {
-                swish::<S>(out.offset(position * steps.positions.1).add(first), last - first);
+            while last - first >= 2 * S::LANES {
+                block::<S, 2>(taps, steps, moved, first, S::LANES, out, finish);
+                first += 2 * S::LANES;
+            }
+            while last - first >= S::LANES {
+                block::<S, 1>(taps, steps, moved, first, S::LANES, out, finish);
+                first += S::LANES;
+            }
+            if first < last {
+                block::<S, 1>(taps, steps, moved, first, last - first, out, finish);
+            }
+            if finish.is_some_and(|finish| finish.swish) {
+                let (first, last) = channels;
+                (0..TOGETHER).for_each(|p| {
+                    swish::<S>(out.offset(p as isize * steps.positions.1).add(first), last - first);
+                });
             }
         }
     }
