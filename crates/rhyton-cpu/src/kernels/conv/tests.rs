@@ -204,6 +204,24 @@ fn groups_of_both_kinds() {
     check(&Convolution { batch_groups: 2, ..op }, &[6, 5, 6, 4], &[3, 3, 4, 10]);
 }
 
+#[test]
+fn channels_alone() {
+    for (taps, stride, dilation) in
+        [(3, 1, 1), (3, 2, 1), (3, 3, 1), (5, 1, 1), (5, 2, 1), (4, 1, 1), (3, 2, 2), (3, 4, 2)]
+    {
+        for channels in [16, 37, 80] {
+            let op = Convolution {
+                strides: vec![stride; 2],
+                padding: vec![(1, 2); 2],
+                rhs_dilation: vec![dilation; 2],
+                feature_groups: channels,
+                ..plain(nhwc(2))
+            };
+            check(&op, &[2, 7, 23, channels], &[3, taps, 1, channels]);
+        }
+    }
+}
+
 /// The kernel's gradient: batch and features change roles.
 fn kernel_gradient() -> ConvDims {
     ConvDims {
