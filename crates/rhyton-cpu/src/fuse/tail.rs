@@ -33,7 +33,7 @@ enum Step {
     Times(Slot),
     /// The nearest number between these; NaN stays.
     Clamp(f32, f32),
-    /// 0 where `y` is not above 0, else `x`: the gradient of a rectifier with the result `y`.
+    /// 0 where `y` is at most 0, else `x`: the gradient of a rectifier with the result `y`.
     Gate(Slot),
     /// `x · logistic(x)`.
     Swish,
