@@ -59,13 +59,14 @@ fn batch_normalization_keeps_its_operand_alone() {
     assert_same(&graph, &*executable, &inputs);
 }
 
-/// A rectified product, its product, and the gradients of the operand and the first weights: parameters are the operand, two
-/// weights, a bias, and the gradient of the result.
+/// The parameters of [`rectified`]: the operand, two weights, a bias, and the gradient of the result.
+const RECTIFIED: [&[usize]; 5] =
+    [&[ROWS, FEATURES], &[FEATURES, FEATURES], &[FEATURES, FEATURES], &[FEATURES], &[ROWS, FEATURES]];
+
+/// The product of a rectified product, and the gradients of the operand and both weights.
 fn rectified() -> Graph {
     let mut graph = Graph::new();
-    let sizes: [&[usize]; 5] =
-        [&[ROWS, FEATURES], &[FEATURES, FEATURES], &[FEATURES, FEATURES], &[FEATURES], &[ROWS, FEATURES]];
-    let inputs = sizes.map(|dims| graph.parameter(TensorType::new(DType::F32, dims)));
+    let inputs = RECTIFIED.map(|dims| graph.parameter(TensorType::new(DType::F32, dims)));
     let mut b = Builder::new(&mut graph);
     let x = support::matmul(&mut b, inputs[0], inputs[1]);
     let x = support::add_bias(&mut b, x, inputs[3]);
@@ -81,12 +82,10 @@ fn rectified() -> Graph {
 #[test]
 fn a_rectifier_keeps_its_result_alone() {
     let graph = rectified();
-    let sizes: [&[usize]; 5] =
-        [&[ROWS, FEATURES], &[FEATURES, FEATURES], &[FEATURES, FEATURES], &[FEATURES], &[ROWS, FEATURES]];
-    let mut inputs: Vec<Array> = sizes.iter().enumerate().map(|(i, dims)| support::noise(dims, i)).collect();
+    let mut inputs: Vec<Array> = RECTIFIED.iter().enumerate().map(|(i, dims)| support::noise(dims, i)).collect();
     let executable = CpuBackend::new(2).compile(&graph, &CompileOptions::default()).unwrap();
     let plan = executable.describe();
-    let mask = format!("{} bytes", ROWS * FEATURES);
+    let mask = format!(" {} bytes", ROWS * FEATURES);
     assert!(!plan.lines().any(|line| line.ends_with(&mask)), "a mask is kept: {plan}");
     assert_same(&graph, &*executable, &inputs);
     // A row that is 0 before it is rectified, and one that is NaN.
@@ -95,13 +94,10 @@ fn a_rectifier_keeps_its_result_alone() {
     operand[FEATURES..2 * FEATURES].fill(f32::NAN);
     inputs[0] = Array::new([ROWS, FEATURES], operand);
     inputs[3] = Array::new([FEATURES], vec![0f32; FEATURES]);
-    let gradient = |run: &dyn Fn() -> Vec<Array>| run()[1].to_f64_vec()[..2 * FEATURES].to_vec();
-    let found = gradient(&|| {
-        let mut outputs = Vec::new();
-        executable.run(&mut inputs.clone(), &mut outputs).unwrap();
-        outputs
-    });
-    let expected = gradient(&|| interpret::run(&graph, &inputs).unwrap());
+    let mut outputs = Vec::new();
+    executable.run(&mut inputs.clone(), &mut outputs).unwrap();
+    let [found, expected] = [outputs, interpret::run(&graph, &inputs).unwrap()]
+        .map(|outputs| outputs[1].to_f64_vec()[..2 * FEATURES].to_vec());
     for (found, expected) in found.iter().zip(&expected) {
         assert!((found - expected).abs() <= 1e-5, "{found} for {expected}");
     }

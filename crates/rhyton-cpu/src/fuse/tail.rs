@@ -103,54 +103,46 @@ impl Tail {
         // The value that the steps so far have made: the first is what lies where the result goes.
         let mut made = (0..loads).find(|&v| dense(v) == Some(store.slot))?;
         // What is no step yet, until the next instruction makes it one.
-        let mut gate: Option<(usize, Step)> = None;
+        let mut half: Option<(usize, Step)> = None;
         for (i, instr) in program.instrs.iter().enumerate() {
             let value = loads + splats + i;
-            match (instr.func, &instr.args[..], gate) {
+            match (instr.func, &instr.args[..], half.take()) {
                 (Func::Unary(UnaryKind::Logistic), &[x], None) if x == made => {
-                    gate = Some((value, Step::Swish));
+                    half = Some((value, Step::Swish));
                     continue;
                 }
                 (Func::Compare(Direction::Ge), &[bound, y], None) if number(bound) == Some(0.0) => {
-                    gate = Some((value, Step::Gate(dense(y)?)));
+                    half = Some((value, Step::Gate(dense(y)?)));
                     continue;
                 }
-                (Func::Select, &[below, bound, x], Some((of, step @ Step::Gate(_)))) => {
-                    if (below, x) != (of, made) || number(bound) != Some(0.0) {
-                        return None;
-                    }
-                    (gate, made) = (None, value);
+                (Func::Binary(BinaryKind::Mul), &[a, b], Some((gate, step @ Step::Swish)))
+                    if [a, b] == [made, gate] || [a, b] == [gate, made] =>
+                {
                     tail.push(step);
-                    continue;
                 }
-                _ => {}
-            }
-            let (Func::Binary(kind), &[a, b]) = (instr.func, &instr.args[..]) else { return None };
-            let other = match (a == made, b == made) {
-                (true, false) => b,
-                (false, true) => a,
-                _ => return None,
-            };
-            if let Some((gate, step)) = gate.take() {
-                if kind != BinaryKind::Mul || other != gate {
-                    return None;
+                (Func::Select, &[below, bound, x], Some((mask, step @ Step::Gate(_))))
+                    if (below, x) == (mask, made) && number(bound) == Some(0.0) =>
+                {
+                    tail.push(step);
                 }
-                tail.push(step);
-            } else {
-                let number = number(other);
-                let bound = number.filter(|x| !x.is_nan());
-                match kind {
-                    BinaryKind::Mul if number.is_some() => tail.push(Step::Scale(number?)),
-                    BinaryKind::Mul => tail.push(Step::Times(dense(other)?)),
-                    BinaryKind::Add if dense(other).is_some() => tail.push(Step::Plus(dense(other)?)),
-                    BinaryKind::Add if tail.bias.is_none() => {
-                        tail.bias = Some(along_last(other)?);
-                        tail.push(Step::Bias(EVERYTHING.0, EVERYTHING.1));
+                (Func::Binary(kind), &[a, b], None) if (a == made) != (b == made) => {
+                    let other = if a == made { b } else { a };
+                    let number = number(other);
+                    let bound = number.filter(|x| !x.is_nan());
+                    match kind {
+                        BinaryKind::Mul if number.is_some() => tail.push(Step::Scale(number?)),
+                        BinaryKind::Mul => tail.push(Step::Times(dense(other)?)),
+                        BinaryKind::Add if dense(other).is_some() => tail.push(Step::Plus(dense(other)?)),
+                        BinaryKind::Add if tail.bias.is_none() => {
+                            tail.bias = Some(along_last(other)?);
+                            tail.push(Step::Bias(EVERYTHING.0, EVERYTHING.1));
+                        }
+                        BinaryKind::Maximum => tail.push(Step::Clamp(bound?, EVERYTHING.1)),
+                        BinaryKind::Minimum => tail.push(Step::Clamp(EVERYTHING.0, bound?)),
+                        _ => return None,
                     }
-                    BinaryKind::Maximum => tail.push(Step::Clamp(bound?, EVERYTHING.1)),
-                    BinaryKind::Minimum => tail.push(Step::Clamp(EVERYTHING.0, bound?)),
-                    _ => return None,
                 }
+                _ => return None,
             }
             made = value;
         }
@@ -159,7 +151,7 @@ impl Tail {
             _ => None,
         });
         let apart = others.chain(tail.bias.map(|bias| bias.0)).all(|slot| !shared(slot, store.slot));
-        (apart && gate.is_none()).then_some(tail)
+        (apart && half.is_none()).then_some(tail)
     }
 
     /// Adds a step, as a part of the last if that can be.

@@ -263,6 +263,37 @@ unsafe fn slide<S: Simd, const NV: usize, const COUNT: usize, const PITCH: usize
     }
 }
 
+/// As [`slide`], of all groups of `NV` vectors that fit into the channels, if there is one for runs of `count` taps and positions
+/// that are `pitch` times as far from each other; returns the first channel that is left.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn slides<S: Simd, const NV: usize>(
+    taps: &[Taps<S::T>],
+    steps: RowSteps,
+    (count, pitch): (usize, isize),
+    moved: isize,
+    (mut first, last): (usize, usize),
+    out: *mut S::T,
+    finish: Option<&Finishing<S::T>>,
+) -> usize {
+    while last - first >= NV * S::LANES {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (count, pitch) {
+                (3, 1) => slide::<S, NV, 3, 1>(taps, steps, moved, first, out, finish),
+                (3, 2) => slide::<S, NV, 3, 2>(taps, steps, moved, first, out, finish),
+                (5, 1) => slide::<S, NV, 5, 1>(taps, steps, moved, first, out, finish),
+                (5, 2) => slide::<S, NV, 5, 2>(taps, steps, moved, first, out, finish),
+                _ => break,
+            }
+        }
+        first += NV * S::LANES;
+    }
+    first
+}
+
 /// Writes the sums of [`TOGETHER`] positions, finished.
 ///
 /// # Safety
@@ -323,25 +354,13 @@ unsafe fn together<S: Simd>(
         // SAFETY: the caller's promise.
         unsafe {
             let out = out.offset(position * steps.positions.1);
-            while narrow && last - first >= S::LANES {
-                match (count, pitch) {
-                    (3, Some(1)) => slide::<S, 1, 3, 1>(taps, steps, moved, first, out, finish),
-                    (3, Some(2)) => slide::<S, 1, 3, 2>(taps, steps, moved, first, out, finish),
-                    (5, Some(1)) => slide::<S, 1, 5, 1>(taps, steps, moved, first, out, finish),
-                    (5, Some(2)) => slide::<S, 1, 5, 2>(taps, steps, moved, first, out, finish),
-                    _ => break,
-                }
-                first += S::LANES;
-            }
-            while !narrow && last - first >= 2 * S::LANES {
-                match (count, pitch) {
-                    (3, Some(1)) => slide::<S, 2, 3, 1>(taps, steps, moved, first, out, finish),
-                    (3, Some(2)) => slide::<S, 2, 3, 2>(taps, steps, moved, first, out, finish),
-                    (5, Some(1)) => slide::<S, 2, 5, 1>(taps, steps, moved, first, out, finish),
-                    (5, Some(2)) => slide::<S, 2, 5, 2>(taps, steps, moved, first, out, finish),
-                    _ => break,
-                }
-                first += 2 * S::LANES;
+            if let Some(pitch) = pitch {
+                let run = (count, pitch);
+                first = if narrow {
+                    slides::<S, 1>(taps, steps, run, moved, channels, out, finish)
+                } else {
+                    slides::<S, 2>(taps, steps, run, moved, channels, out, finish)
+                };
             }
             while last - first >= 4 * S::LANES {
                 block::<S, 4>(taps, steps, moved, first, S::LANES, out, finish);
